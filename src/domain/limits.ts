@@ -1,0 +1,30 @@
+/** Every bound of the engine. Units come last in the name. */
+export const LIMITS = {
+  /** an id (transaction, user, card, merchant, terminal, device) */
+  idLengthMax: 128,
+  attributesMax: 64,
+  attributeKeyLengthMax: 64,
+  attributeValueLengthMax: 512,
+  /** default of `record.max-bytes` */
+  recordBytesMax: 1_048_576,
+  /** one decompressed Kafka record batch */
+  batchBytesMax: 67_108_864,
+  headersMax: 64,
+  headerBytesMax: 65_536,
+  /** 9999-12-31T23:59:59.999Z */
+  eventTimeMsMax: 253_402_300_799_999,
+  reasonsMax: 5,
+  historyEntriesMax: 10,
+  /** rows of a user's log that keep all fields (distinct values of the past, repeats); older ones keep time, amount, filters */
+  detailRowsMax: 2_048,
+  /** rows of a user's log kept one by one; older ones are compacted into panes */
+  rowsMax: 32_768,
+  panesMax: 1_024,
+  /** distinct values kept per field and user */
+  dictionaryEntriesMax: 8_192,
+  /** a stored blob never exceeds this */
+  blobBytesMax: 1_048_576,
+  catalogueFeaturesMax: 512,
+  catalogueWindowsMax: 24,
+  catalogueFiltersMax: 32,
+} as const;

@@ -1,0 +1,54 @@
+/**
+ * Where state lives between batches. One key space per input partition; one writer per partition.
+ * Adapters: memory, Redis. Both pass `test/conformance/store-suite.ts`.
+ */
+export interface StateStore {
+  /** Opens a partition's key space. Throws FS_STATE_UNAVAILABLE. */
+  open(partition: PartitionId): Promise<PartitionStore>;
+  /** Cheap liveness probe for health. Throws FS_STATE_UNAVAILABLE. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PartitionId {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** What is stored beside the blobs of a partition. */
+export interface PartitionState {
+  /** next input offset to fold: every record below it is in the blobs; null = no state was ever written */
+  readonly watermark: number | null;
+  /** layout fingerprint the blobs were written with; null as above */
+  readonly fingerprint: string | null;
+}
+
+export interface LoadResult {
+  /** the watermark read in the same atomic read as the blobs; null = none */
+  readonly watermark: number | null;
+  /** one per key, same order; null = no history */
+  readonly blobs: readonly (Uint8Array | null)[];
+}
+
+export interface FlushRequest {
+  /** compare-and-set: the stored watermark must equal this (null = none may exist) */
+  readonly expectedWatermark: number | null;
+  readonly watermark: number;
+  readonly fingerprint: string;
+  readonly keys: readonly string[];
+  /** same length as keys */
+  readonly blobs: readonly Uint8Array[];
+}
+
+export interface PartitionStore {
+  readState(): Promise<PartitionState>;
+  /** One read for all keys (chunked only beyond a stated number). Throws FS_STATE_UNAVAILABLE. */
+  load(keys: readonly string[]): Promise<LoadResult>;
+  /**
+   * Writes blobs, then the watermark. Throws FS_STATE_CONFLICT when the stored watermark or fingerprint is not as
+   * expected (nothing of that slice is written then), FS_STATE_UNAVAILABLE when the outcome is unknown.
+   */
+  flush(request: FlushRequest): Promise<void>;
+  /** Removes every key of this partition, the watermark first. */
+  drop(): Promise<void>;
+}
