@@ -48,7 +48,7 @@ function install() {
 }
 
 function hashOfSources() {
-  const hash = createHash('sha256').update(process.version);
+  const hash = createHash('sha256');
   const files = readdirSync(at('src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
