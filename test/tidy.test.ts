@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { CONFIG_ENV, envName, OPTION_NAMES } from '../src/config/options.ts';
 import { ERRORS } from '../src/domain/errors.ts';
 
 /** What the structure of the project promises, checked on the files themselves. Each check lists its offenders. */
@@ -219,6 +220,16 @@ describe('documentation', () => {
     );
     expect(named.filter((entry) => !((entry.split(': ')[1] ?? '') in scripts))).toEqual([]);
     expect(named).toContain('README.md: start');
+  });
+
+  it('names only environment variables that exist', () => {
+    const known = new Set<string | null>([CONFIG_ENV, ...OPTION_NAMES.map(envName)]);
+    const pages = files.filter((file) => file.endsWith('.md') || /^(docker-compose\.yml|Dockerfile)$/.test(file));
+    const named = pages.flatMap((file) =>
+      [...read(file).matchAll(/\bFRAUDSTREAM_\w+/g)].map(([name]) => ({ file, name })),
+    );
+    expect(named.filter(({ name }) => !known.has(name.replace(/_FILE$/, '')) && !known.has(name))).toEqual([]);
+    expect(named.length).toBeGreaterThan(3);
   });
 
   it('links only to files that exist', () => {
