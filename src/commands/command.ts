@@ -1,7 +1,7 @@
 import type { Origins } from '../config/load.ts';
 import type { Settings } from '../config/options.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Logger } from '../observability/logger.ts';
+import type { Logger } from '../domain/logger.ts';
 
 /** Where a command writes. stdout is for what was asked for, stderr for the rest; the log goes to stderr. */
 export interface Output {

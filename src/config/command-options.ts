@@ -8,7 +8,6 @@ export const COMMAND_OPTIONS = {
   'replay.in': {
     type: 'list',
     default: '',
-    flagOnly: true,
     required: true,
     flag: '--in',
     description: 'files with payments (.avro, .jsonl, .csv), in this order',
@@ -17,7 +16,6 @@ export const COMMAND_OPTIONS = {
   'replay.out': {
     type: 'path',
     default: null,
-    flagOnly: true,
     required: true,
     flag: '--out',
     description: 'directory for decisions, flagged payments and dead letters',
@@ -26,7 +24,6 @@ export const COMMAND_OPTIONS = {
   'replay.labels': {
     type: 'list',
     default: '',
-    flagOnly: true,
     flag: '--labels',
     description: 'files with labels, to report precision and recall',
     commands: ['replay'],
@@ -34,7 +31,6 @@ export const COMMAND_OPTIONS = {
   'export-features.in': {
     type: 'list',
     default: '',
-    flagOnly: true,
     required: true,
     flag: '--in',
     description: 'files with payments (.avro, .jsonl, .csv), in this order',
@@ -43,7 +39,6 @@ export const COMMAND_OPTIONS = {
   'export-features.labels': {
     type: 'list',
     default: '',
-    flagOnly: true,
     flag: '--labels',
     description: 'files with labels, for the is_fraud column',
     commands: ['export-features'],
@@ -51,7 +46,6 @@ export const COMMAND_OPTIONS = {
   'export-features.out': {
     type: 'path',
     default: null,
-    flagOnly: true,
     required: true,
     flag: '--out',
     description: 'file for the rows',
@@ -61,7 +55,6 @@ export const COMMAND_OPTIONS = {
     type: 'enum',
     values: ['csv', 'jsonl', 'binary'],
     default: 'csv',
-    flagOnly: true,
     flag: '--format',
     description: 'csv, JSON lines, or little-endian float32 rows with a JSON description beside',
     commands: ['export-features'],
@@ -71,7 +64,6 @@ export const COMMAND_OPTIONS = {
     default: '1',
     min: 0,
     max: 4_294_967_295,
-    flagOnly: true,
     flag: '--seed',
     description: 'same seed and settings, same payments',
     commands: ['simulate', 'demo'],
@@ -81,7 +73,6 @@ export const COMMAND_OPTIONS = {
     default: '5000',
     min: 1,
     max: 10_000_000,
-    flagOnly: true,
     flag: '--users',
     description: 'number of users',
     commands: ['simulate', 'demo'],
@@ -91,7 +82,6 @@ export const COMMAND_OPTIONS = {
     default: '1',
     min: 0.01,
     max: 3_660,
-    flagOnly: true,
     flag: '--days',
     description: 'days of event time',
     commands: ['simulate', 'demo'],
@@ -99,7 +89,6 @@ export const COMMAND_OPTIONS = {
   'simulate.start': {
     type: 'time',
     default: '2026-01-05',
-    flagOnly: true,
     flag: '--start',
     description: 'first event time; with --sink kafka events are mapped to now instead',
     commands: ['simulate', 'demo'],
@@ -109,7 +98,6 @@ export const COMMAND_OPTIONS = {
     default: null,
     min: 1,
     max: 1_000_000_000,
-    flagOnly: true,
     flag: '--payments',
     description: 'about how many payments in all; not set: by the habits of the users',
     commands: ['simulate', 'demo'],
@@ -117,7 +105,6 @@ export const COMMAND_OPTIONS = {
   'simulate.out': {
     type: 'path',
     default: null,
-    flagOnly: true,
     flag: '--out',
     description: 'directory for transactions and labels; needed with --sink file',
     commands: ['simulate', 'demo'],
@@ -126,7 +113,6 @@ export const COMMAND_OPTIONS = {
     type: 'enum',
     values: ['avro', 'jsonl', 'csv'],
     default: 'avro',
-    flagOnly: true,
     flag: '--format',
     description: 'format of the files',
     commands: ['simulate'],
@@ -135,7 +121,6 @@ export const COMMAND_OPTIONS = {
     type: 'enum',
     values: ['file', 'kafka'],
     default: 'file',
-    flagOnly: true,
     flag: '--sink',
     description: 'where the payments go',
     commands: ['simulate'],
@@ -145,7 +130,6 @@ export const COMMAND_OPTIONS = {
     default: '100',
     min: 0.01,
     max: 1_000_000,
-    flagOnly: true,
     flag: '--rate',
     description: 'payments per second with --sink kafka',
     commands: ['simulate'],
@@ -153,7 +137,6 @@ export const COMMAND_OPTIONS = {
   'simulate.labels': {
     type: 'bool',
     default: 'true',
-    flagOnly: true,
     flag: '--labels',
     description: 'write the labels too; --no-labels leaves them out',
     commands: ['simulate'],
@@ -161,7 +144,6 @@ export const COMMAND_OPTIONS = {
   'validate.print': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--print',
     description: 'show every setting and where it is from, secrets masked',
     commands: ['validate'],
@@ -169,7 +151,6 @@ export const COMMAND_OPTIONS = {
   'flagged.json': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--json',
     description: 'one JSON object per line, for machines',
     commands: ['flagged'],
@@ -177,7 +158,6 @@ export const COMMAND_OPTIONS = {
   'flagged.follow': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--follow',
     description: 'wait for more, until Ctrl-C',
     commands: ['flagged'],
@@ -187,7 +167,6 @@ export const COMMAND_OPTIONS = {
     default: '0',
     min: 0,
     max: 1,
-    flagOnly: true,
     flag: '--min-score',
     description: 'only cases with at least this score',
     commands: ['flagged'],
@@ -195,7 +174,6 @@ export const COMMAND_OPTIONS = {
   'flagged.user': {
     type: 'string',
     default: null,
-    flagOnly: true,
     flag: '--user',
     description: 'only cases of this user_id',
     commands: ['flagged'],
@@ -203,7 +181,6 @@ export const COMMAND_OPTIONS = {
   'flagged.reason': {
     type: 'string',
     default: null,
-    flagOnly: true,
     flag: '--reason',
     description: 'only cases with this reason code, or one that contains it',
     commands: ['flagged'],
@@ -211,7 +188,6 @@ export const COMMAND_OPTIONS = {
   'flagged.since': {
     type: 'time',
     default: null,
-    flagOnly: true,
     flag: '--since',
     description: 'only payments made at or after it; from Kafka, reading begins there too',
     commands: ['flagged'],
@@ -221,7 +197,6 @@ export const COMMAND_OPTIONS = {
     default: null,
     min: 1,
     max: 1_000_000_000,
-    flagOnly: true,
     flag: '--limit',
     description: 'stop after this many cases',
     commands: ['flagged'],
@@ -229,7 +204,6 @@ export const COMMAND_OPTIONS = {
   'flagged.from-file': {
     type: 'path',
     default: null,
-    flagOnly: true,
     flag: '--from-file',
     description: 'read flagged.avro or flagged.jsonl of a replay instead of Kafka',
     commands: ['flagged'],
@@ -238,7 +212,6 @@ export const COMMAND_OPTIONS = {
     type: 'enum',
     values: ERROR_CODES,
     default: null,
-    flagOnly: true,
     flag: '--code',
     description: 'only dead letters with this error code',
     commands: ['dlq'],
@@ -248,7 +221,6 @@ export const COMMAND_OPTIONS = {
     default: '1000',
     min: 1,
     max: 10_000_000,
-    flagOnly: true,
     flag: '--limit',
     description: 'list or replay at most this many',
     commands: ['dlq'],
@@ -258,7 +230,6 @@ export const COMMAND_OPTIONS = {
     default: null,
     min: 0,
     max: 1_000_000,
-    flagOnly: true,
     flag: '--partition',
     description: 'only this partition of the dead-letter topic',
     commands: ['dlq'],
@@ -268,7 +239,6 @@ export const COMMAND_OPTIONS = {
     default: null,
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
-    flagOnly: true,
     flag: '--offset',
     description: 'only this offset of the dead-letter topic',
     commands: ['dlq'],
@@ -276,7 +246,6 @@ export const COMMAND_OPTIONS = {
   'dlq.from-file': {
     type: 'path',
     default: null,
-    flagOnly: true,
     flag: '--from-file',
     description: 'read dead-letter.jsonl of a replay instead of Kafka',
     commands: ['dlq'],
@@ -284,7 +253,6 @@ export const COMMAND_OPTIONS = {
   'dlq.dry-run': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--dry-run',
     description: 'say what would be replayed, send nothing',
     commands: ['dlq'],
@@ -292,7 +260,6 @@ export const COMMAND_OPTIONS = {
   'dlq.json': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--json',
     description: 'one JSON object per line, for machines',
     commands: ['dlq'],
@@ -300,7 +267,6 @@ export const COMMAND_OPTIONS = {
   'doctor.json': {
     type: 'bool',
     default: 'false',
-    flagOnly: true,
     flag: '--json',
     description: 'one JSON object, for machines',
     commands: ['doctor'],

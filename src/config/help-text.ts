@@ -1,5 +1,5 @@
 import { COMMAND_NAMES, COMMANDS, EXIT_CODES, type CommandName, type CommandSpec } from './command-table.ts';
-import { CONFIG_ENV, envName, flagName, OPTION_TABLE, optionsOf } from './options.ts';
+import { CONFIG_ENV, envName, flagName, isFlagOnly, OPTION_TABLE, optionsOf } from './options.ts';
 import type { OptionSpec } from './option-types.ts';
 import { formatBytes, formatDuration } from './values.ts';
 
@@ -34,8 +34,8 @@ export function overviewHelp(version: string): string {
 export function commandHelp(command: CommandName): string {
   const spec: CommandSpec = COMMANDS[command];
   const names = optionsOf(command);
-  const own = names.filter((name) => OPTION_TABLE[name]?.flagOnly === true);
-  const shared = names.filter((name) => OPTION_TABLE[name]?.flagOnly !== true);
+  const own = names.filter((name) => isFlagOnly(name));
+  const shared = names.filter((name) => !isFlagOnly(name));
   const lines = [
     `fraudstream ${command}: ${spec.summary}`,
     '',

@@ -2,7 +2,16 @@ import { dirname, resolve } from 'node:path';
 import { parseCommandLine } from './command-line.ts';
 import type { CommandName } from './command-table.ts';
 import { crossChecks } from './cross-checks.ts';
-import { CONFIG_ENV, ENV_PREFIX, envName, flagName, OPTION_NAMES, OPTION_TABLE, type Settings } from './options.ts';
+import {
+  CONFIG_ENV,
+  ENV_PREFIX,
+  envName,
+  flagName,
+  isFlagOnly,
+  OPTION_NAMES,
+  OPTION_TABLE,
+  type Settings,
+} from './options.ts';
 import type { OptionSpec } from './option-types.ts';
 import { didYouMean } from './suggest.ts';
 import { parseValue, quote, type ParsedValue } from './values.ts';
@@ -74,7 +83,7 @@ export function loadSettings(input: LoadInput): LoadResult {
     }
     const parsed = parseValue(spec, source.text, { baseDir: source.baseDir, nowMs: input.nowMs });
     if (parsed.ok) values[name] = parsed.value;
-    else problems.push(`${source.origin}: ${spec.flagOnly === true ? '' : `${name}: `}${parsed.why}`);
+    else problems.push(`${source.origin}: ${isFlagOnly(name) ? '' : `${name}: `}${parsed.why}`);
     if (spec.required === true && spec.commands.includes(input.command) && !given.has(name))
       problems.push(missing(name));
   }
@@ -106,7 +115,7 @@ function fromYaml(input: LoadInput, fileName: string, given: Map<string, Given>,
   const shown = quotePath(fileName);
   const file = readYaml(source, shown);
   problems.push(...file.problems);
-  const keys = OPTION_NAMES.filter((name) => OPTION_TABLE[name]?.flagOnly !== true).flatMap((name) =>
+  const keys = OPTION_NAMES.filter((name) => !isFlagOnly(name)).flatMap((name) =>
     OPTION_TABLE[name]?.type === 'secret' ? [name, `${name}-file`] : [name],
   );
   for (const { key, text, line } of file.entries) {

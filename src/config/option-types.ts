@@ -32,8 +32,6 @@ export interface OptionSpec {
   readonly patternText?: string;
   /** where it is not `--` + the name with `.` → `-` */
   readonly flag?: string;
-  /** belongs to one command's invocation: a flag only, not in YAML or the environment */
-  readonly flagOnly?: true;
   /** must be given to the commands that use it */
   readonly required?: true;
 }

@@ -24,9 +24,14 @@ export const ENV_PREFIX = 'FRAUDSTREAM_';
 /** names the YAML file; as a flag `--config` */
 export const CONFIG_ENV = 'FRAUDSTREAM_CONFIG';
 
+/** Belongs to one invocation of one command: not in a YAML file, not in the environment. */
+export function isFlagOnly(name: string): boolean {
+  return Object.hasOwn(COMMAND_OPTIONS, name);
+}
+
 /** The environment variable of an option; null for what is a flag only. */
 export function envName(name: string): string | null {
-  if (OPTION_TABLE[name]?.flagOnly === true) return null;
+  if (isFlagOnly(name)) return null;
   return ENV_PREFIX + name.toUpperCase().replaceAll(/[.-]/g, '_');
 }
 

@@ -1,7 +1,7 @@
 import { pino, type Logger as PinoLogger } from 'pino';
 import pinoPretty from 'pino-pretty';
 import { FraudstreamError } from '../domain/errors.ts';
-import type { LogFields, Logger } from './logger.ts';
+import type { LogFields, Logger } from '../domain/logger.ts';
 import { escapeText } from './terminal.ts';
 
 /**

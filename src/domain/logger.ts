@@ -1,4 +1,4 @@
-/** The facts of a log line: plain values under names of the allow-list in `log.ts`; others are dropped. */
+/** The facts of a log line: plain values under names of the allow-list in `src/observability/log.ts`; others are dropped. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** The log as a port: pure code takes it, tests collect it. Messages are fixed words; what varies goes into fields. */
