@@ -1,0 +1,215 @@
+import { randomUUID } from 'node:crypto';
+import { FraudstreamError, type ErrorPlace } from '../../domain/errors.ts';
+import { checkFlushRequest } from '../flush-request.ts';
+import type { FlushRequest, LoadResult, PartitionId, PartitionState, PartitionStore } from '../store.ts';
+import { FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep, type Slice } from './flush-script.ts';
+import type { RedisClient } from './redis-client.ts';
+import { isNoScript } from './redis-errors.ts';
+import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
+import { decodeState, encodeState, partitionKeys, type PartitionKeys } from './state-record.ts';
+
+/** Up to this many keys are one MGET, hence one atomic read. */
+const LOAD_KEYS_MAX = 5_000;
+/** Slices of a flush under way at the same time: hides the round trip, bounds the bytes in the socket. */
+const SLICES_IN_FLIGHT = 4;
+const SCAN_COUNT = 1_000;
+const UNLINK_KEYS_MAX = 500;
+
+interface Chunk {
+  readonly record: Buffer | null;
+  readonly blobs: readonly (Buffer | null)[];
+}
+
+/**
+ * One partition's state in Redis.
+ *
+ * `load` is one atomic read of the state record and up to 5,000 blobs. Beyond that, chunks are read and must agree on the
+ * record, else they are read once more, else FS_STATE_CONFLICT. The blobs are views into what the socket received: each
+ * keeps up to 64 KiB alive, so copy what is to be kept for long.
+ *
+ * `flush` is cut into slices, each one atomic script call that checks the state record first; the last one moves the
+ * watermark. A flush that fails between two slices leaves some blobs newer than the watermark. That is safe because a blob
+ * carries the offset that it has seen up to, so that folding a record twice is folding it once. The blobs given may be
+ * reused as soon as the call settles.
+ *
+ * FS_STATE_UNAVAILABLE from `flush` means that the outcome is unknown: call `readState` before anything else.
+ */
+export class RedisPartitionStore implements PartitionStore {
+  private readonly client: RedisClient;
+  private readonly pool: BufferPool;
+  private readonly ttl: string;
+  private readonly keys: PartitionKeys;
+  private readonly blobPrefix: Buffer;
+  private readonly place: ErrorPlace;
+
+  constructor(client: RedisClient, pool: BufferPool, options: { app: string; ttlMs: number }, id: PartitionId) {
+    this.client = client;
+    this.pool = pool;
+    this.ttl = String(options.ttlMs);
+    this.keys = partitionKeys(options.app, id);
+    this.blobPrefix = Buffer.from(this.keys.blobPrefix);
+    this.place = { topic: id.topic, partition: id.partition };
+  }
+
+  async readState(): Promise<PartitionState> {
+    const { record } = await this.guard('read the watermark', this.read([]));
+    return decodeState(record, this.place);
+  }
+
+  async load(keys: readonly string[]): Promise<LoadResult> {
+    const doing = `load ${keys.length} users`;
+    if (keys.length <= LOAD_KEYS_MAX) {
+      const { record, blobs } = await this.guard(doing, this.read(keys));
+      return { watermark: decodeState(record, this.place).watermark, blobs };
+    }
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const chunks = await this.guard(doing, this.readChunks(keys));
+      const first = (chunks[0] as Chunk).record;
+      if (chunks.every(({ record }) => sameRecord(record, first))) {
+        return { watermark: decodeState(first, this.place).watermark, blobs: chunks.flatMap(({ blobs }) => blobs) };
+      }
+    }
+    throw new FraudstreamError('FS_STATE_CONFLICT', 'the watermark moved during two loads', this.place);
+  }
+
+  async flush(request: FlushRequest): Promise<void> {
+    checkFlushRequest(request);
+    const slices = slicesOf(request.blobs);
+    const token = randomUUID();
+    const send = (slice: Slice, step: FlushStep): Promise<void> => this.writeSlice(request, slice, step, token);
+    const last = slices.length - 1;
+    if (last === 0) {
+      await send(slices[0] as Slice, 'whole');
+      return;
+    }
+    // The first alone (it sets the token that the others need), the last alone (only when all others are known to be in).
+    await send(slices[0] as Slice, 'first');
+    for (let at = 1; at < last; at += SLICES_IN_FLIGHT) {
+      const group = slices.slice(at, Math.min(at + SLICES_IN_FLIGHT, last));
+      await Promise.all(group.map((slice) => send(slice, 'middle')));
+    }
+    await send(slices[last] as Slice, 'last');
+  }
+
+  /**
+   * The watermark goes first, so that a drop that fails half-way leaves "no state", not wrong state; call it again then.
+   * SCAN walks the whole database: it ends, but takes about 1 s per few million keys.
+   */
+  async drop(): Promise<void> {
+    await this.guard('drop the state', this.removeAll());
+  }
+
+  private async removeAll(): Promise<void> {
+    await this.client.call('UNLINK', this.keys.state, this.keys.flush);
+    let cursor = '0';
+    do {
+      const reply = (await this.client.call('SCAN', cursor, 'MATCH', this.keys.pattern, 'COUNT', SCAN_COUNT)) as [
+        Buffer,
+        Buffer[],
+      ];
+      cursor = reply[0].toString();
+      for (let at = 0; at < reply[1].length; at += UNLINK_KEYS_MAX) {
+        await this.client.call('UNLINK', ...reply[1].slice(at, at + UNLINK_KEYS_MAX));
+      }
+    } while (cursor !== '0');
+  }
+
+  private readChunks(keys: readonly string[]): Promise<Chunk[]> {
+    const chunks: Promise<Chunk>[] = [];
+    for (let at = 0; at < keys.length; at += LOAD_KEYS_MAX) {
+      chunks.push(this.read(keys.slice(at, at + LOAD_KEYS_MAX)));
+    }
+    return Promise.all(chunks);
+  }
+
+  private async read(keys: readonly string[]): Promise<Chunk> {
+    const writer = new RespWriter(this.pool.take());
+    writer.start(keys.length + 2);
+    writer.text('mget');
+    writer.text(this.keys.state);
+    for (let i = 0; i < keys.length; i++) writer.join(this.blobPrefix, keys[i] as string);
+    const reply = (await this.client.send(
+      new EncodedCommand('mget', [this.keys.state], writer.written()),
+    )) as (Buffer | null)[];
+    this.pool.giveBack(writer.buffer());
+    const record = reply.shift() ?? null;
+    return { record, blobs: reply };
+  }
+
+  private async writeSlice(request: FlushRequest, slice: Slice, step: FlushStep, token: string): Promise<void> {
+    const doing = `flush ${request.keys.length} users`;
+    const reply = await this.guard(doing, this.runScript(request, slice, step, token));
+    if (reply[0] === 0) return;
+    throw this.conflict(request, reply[0] === 1 ? (reply[1] as Buffer) : null);
+  }
+
+  private async runScript(
+    request: FlushRequest,
+    slice: Slice,
+    step: FlushStep,
+    token: string,
+  ): Promise<[number, Buffer?]> {
+    try {
+      return await this.evaluate('evalsha', FLUSH_SCRIPT_SHA1, request, slice, step, token);
+    } catch (thrown) {
+      // The server does not have the script (restart, failover, SCRIPT FLUSH): it did nothing. EVAL also keeps it.
+      if (!isNoScript(thrown)) throw thrown;
+      return await this.evaluate('eval', FLUSH_SCRIPT, request, slice, step, token);
+    }
+  }
+
+  private async evaluate(
+    command: 'evalsha' | 'eval',
+    script: string,
+    request: FlushRequest,
+    { start, end }: Slice,
+    step: FlushStep,
+    token: string,
+  ): Promise<[number, Buffer?]> {
+    const { expectedWatermark: expected, fingerprint } = request;
+    const keyCount = end - start + 2;
+    const writer = new RespWriter(this.pool.take());
+    writer.start(3 + keyCount + 5 + (end - start));
+    writer.text(command);
+    writer.text(script);
+    writer.text(String(keyCount));
+    writer.text(this.keys.state);
+    writer.text(this.keys.flush);
+    for (let i = start; i < end; i++) writer.join(this.blobPrefix, request.keys[i] as string);
+    writer.text(expected === null ? '' : encodeState(expected, fingerprint));
+    writer.text(encodeState(request.watermark, fingerprint));
+    writer.text(token);
+    writer.text(step);
+    writer.text(this.ttl);
+    for (let i = start; i < end; i++) writer.binary(request.blobs[i] as Uint8Array);
+    const routing = [script, '1', this.keys.state];
+    const reply = await this.client.send(new EncodedCommand(command, routing, writer.written()));
+    this.pool.giveBack(writer.buffer());
+    return reply as [number, Buffer?];
+  }
+
+  private conflict(request: FlushRequest, found: Buffer | null): FraudstreamError {
+    if (found === null) {
+      return new FraudstreamError('FS_STATE_CONFLICT', 'another flush of this partition has begun', this.place);
+    }
+    const expected = request.expectedWatermark ?? 'none';
+    const stored = decodeState(found, this.place);
+    const detail =
+      stored.watermark === request.expectedWatermark
+        ? 'the stored state has another layout fingerprint; another version of the program owns it'
+        : `expected ${expected}, found ${stored.watermark ?? 'none'}`;
+    return new FraudstreamError('FS_STATE_CONFLICT', detail, this.place);
+  }
+
+  private async guard<T>(doing: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (thrown) {
+      throw this.client.error(thrown, doing, this.place);
+    }
+  }
+}
+
+function sameRecord(a: Buffer | null, b: Buffer | null): boolean {
+  return a === null || b === null ? a === b : a.equals(b);
+}

@@ -1,0 +1,58 @@
+import { FraudstreamError, type ErrorPlace } from '../../domain/errors.ts';
+import type { PartitionId, PartitionState } from '../store.ts';
+
+/**
+ * The record beside the blobs, `<format> <watermark> <fingerprint>`. One string, so that one MGET reads it with the blobs
+ * and one comparison in the script checks watermark, fingerprint and format.
+ */
+const FORMAT = '1';
+const NOTHING: PartitionState = { watermark: null, fingerprint: null };
+
+export function encodeState(watermark: number, fingerprint: string): string {
+  return `${FORMAT} ${watermark} ${fingerprint}`;
+}
+
+/** Throws FS_STATE_LAYOUT for another format, FS_STATE_CORRUPT when it cannot be read. */
+export function decodeState(record: Uint8Array | null, place: ErrorPlace): PartitionState {
+  if (record === null || record.length === 0) return NOTHING;
+  const text = Buffer.from(record.buffer, record.byteOffset, record.length).toString('utf8');
+  const match = /^(\d{1,9}) (\d{1,16}) (.*)$/s.exec(text);
+  if (match === null) {
+    throw new FraudstreamError(
+      'FS_STATE_CORRUPT',
+      'the watermark record cannot be read; drop the state and rebuild it',
+      place,
+    );
+  }
+  if (match[1] !== FORMAT) {
+    const detail = `the store has format ${match[1]}, this version reads ${FORMAT}; run the version that wrote it, or drop and rebuild`;
+    throw new FraudstreamError('FS_STATE_LAYOUT', detail, place);
+  }
+  return { watermark: Number(match[2]), fingerprint: match[3] as string };
+}
+
+/** Names of the keys of one partition; all in one cluster slot by their hash tag. */
+export interface PartitionKeys {
+  /** record of watermark and fingerprint */
+  readonly state: string;
+  /** token of the flush that is being written in slices */
+  readonly flush: string;
+  /** + user id */
+  readonly blobPrefix: string;
+  /** glob of all keys of the partition, for SCAN */
+  readonly pattern: string;
+}
+
+/**
+ * `{<app>:<topic>:<partition>}:u:<id>`, `…:w`, `…:f`. Redis hashes what is between the first `{` and the first `}` after it, so
+ * braces in an id do no harm; in app and topic they (and `:`) are percent-encoded.
+ */
+export function partitionKeys(app: string, id: PartitionId): PartitionKeys {
+  const tag = `{${encodeURIComponent(app)}:${encodeURIComponent(id.topic)}:${id.partition}}`;
+  return {
+    state: `${tag}:w`,
+    flush: `${tag}:f`,
+    blobPrefix: `${tag}:u:`,
+    pattern: `${tag.replace(/[*?[\]\\^]/g, '\\$&')}:*`,
+  };
+}
