@@ -42,6 +42,8 @@ export function parseCommandLine(command: CommandName, argv: readonly string[]):
     const name = known.get(negated ?? flag);
     if (name === undefined && flag !== '--config') {
       problems.push(`${quoteFlag(flag)}: ${unknownFlag(command, flag, known.keys())}`);
+      // what follows is likely its value, which may be a password: not an argument to be named in a message
+      if (text === null && argv[i + 1]?.startsWith('--') === false) i++;
       continue;
     }
     const spec = name === undefined ? undefined : OPTION_TABLE[name];

@@ -99,7 +99,7 @@ function optionHelp(name: string): string[] {
     (fact) => fact !== '' && fact !== 'default not set',
   );
   const variable = envName(name);
-  const text = `${spec.description}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}${variable === null ? '' : ` [${variable}]`}`;
+  const text = `${spec.description}${facts.length === 0 ? '' : ` (${facts.join('; ')})`}${variable === null ? '' : ` [${variable}${spec.type === 'secret' ? ' or …_FILE' : ''}]`}`;
   return [`  ${flag}${word === '' ? '' : ` ${word}`}`, ...wrap(text, WIDTH - 6).map((line) => `      ${line}`)];
 }
 

@@ -47,6 +47,8 @@ interface Given {
   readonly text: string | readonly string[];
   readonly origin: string;
   readonly baseDir: string;
+  /** the origin is a line of a file: the option's name is not in it */
+  readonly inFile: boolean;
 }
 
 /**
@@ -67,7 +69,14 @@ export function loadSettings(input: LoadInput): LoadResult {
     const origin = flagName(name);
     // a list may come as a,b or as a repeated flag, or both
     const text = spec.type === 'list' ? texts.join(',') : (texts[0] ?? '');
-    give(input, given, problems, { name, text, origin, baseDir: input.cwd, secretFile: spec.type === 'secret' });
+    give(input, given, problems, {
+      name,
+      text,
+      origin,
+      baseDir: input.cwd,
+      inFile: false,
+      secretFile: spec.type === 'secret',
+    });
   }
 
   const values: Record<string, ParsedValue | null> = Object.create(null) as Record<string, ParsedValue | null>;
@@ -83,7 +92,7 @@ export function loadSettings(input: LoadInput): LoadResult {
     }
     const parsed = parseValue(spec, source.text, { baseDir: source.baseDir, nowMs: input.nowMs });
     if (parsed.ok) values[name] = parsed.value;
-    else problems.push(`${source.origin}: ${isFlagOnly(name) ? '' : `${name}: `}${parsed.why}`);
+    else problems.push(`${source.origin}: ${source.inFile ? `${name}: ` : ''}${parsed.why}`);
     if (spec.required === true && spec.commands.includes(input.command) && !given.has(name))
       problems.push(missing(name));
   }
@@ -100,7 +109,7 @@ function missing(name: string): string {
 
 function fromDefault(spec: OptionSpec, packageRoot: string): Given | null {
   if (spec.default === null) return null;
-  return { text: spec.default, origin: 'default', baseDir: packageRoot };
+  return { text: spec.default, origin: 'default', baseDir: packageRoot, inFile: true };
 }
 
 function fromYaml(input: LoadInput, fileName: string, given: Map<string, Given>, problems: string[]): void {
@@ -128,7 +137,7 @@ function fromYaml(input: LoadInput, fileName: string, given: Map<string, Given>,
     const name = secretFile ? key.slice(0, -'-file'.length) : key;
     const first = given.get(name);
     if (first !== undefined) problems.push(`${origin}: ${name} is set already in ${first.origin}`);
-    else give(input, given, problems, { name, text, origin, baseDir: dirname(path), secretFile });
+    else give(input, given, problems, { name, text, origin, baseDir: dirname(path), inFile: true, secretFile });
   }
 }
 
@@ -155,7 +164,7 @@ function fromEnvironment(input: LoadInput, given: Map<string, Given>, problems: 
       problems.push(`${variable}: ${envName(name) ?? ''} is set too; use one of them`);
       continue;
     }
-    give(input, given, problems, { name, text, origin: variable, baseDir: input.cwd, secretFile });
+    give(input, given, problems, { name, text, origin: variable, baseDir: input.cwd, inFile: false, secretFile });
   }
 }
 
@@ -166,14 +175,14 @@ interface Giving extends Given {
 }
 
 function give(input: LoadInput, given: Map<string, Given>, problems: string[], giving: Giving): void {
-  const { name, text, origin, baseDir } = giving;
+  const { name, text, origin, baseDir, inFile } = giving;
   if (!giving.secretFile) {
-    given.set(name, { text, origin, baseDir });
+    given.set(name, { text, origin, baseDir, inFile });
     return;
   }
   try {
     const secret = input.readFile(resolve(baseDir, String(text)));
-    given.set(name, { text: secret.replace(/\r?\n$/, ''), origin, baseDir });
+    given.set(name, { text: secret.replace(/\r?\n$/, ''), origin, baseDir, inFile });
   } catch (error) {
     problems.push(`${origin}: ${name}: the file cannot be read (${reasonOf(error)})`);
   }
