@@ -9,6 +9,14 @@ export const LIMITS = {
   recordBytesMax: 1_048_576,
   /** one decompressed Kafka record batch */
   batchBytesMax: 67_108_864,
+  /** array and map items and record fields that one Avro record may hold, skipped ones included */
+  avroNodesMax: 250_000,
+  /** how deep a value of a recursive Avro schema may nest */
+  avroDepthMax: 64,
+  /** a writer schema: its JSON text, its nesting, its named types and fields */
+  schemaBytesMax: 1_048_576,
+  schemaDepthMax: 64,
+  schemaNodesMax: 10_000,
   headersMax: 64,
   headerBytesMax: 65_536,
   /** 9999-12-31T23:59:59.999Z */
@@ -20,10 +28,10 @@ export const LIMITS = {
   /** rows of a user's log kept one by one; older ones are compacted into panes */
   rowsMax: 32_768,
   panesMax: 1_024,
-  /** distinct values kept per field and user */
-  dictionaryEntriesMax: 8_192,
+  /** distinct values kept per user, all fields together */
+  dictionaryEntriesMax: 32_768,
   /** a stored blob never exceeds this */
-  blobBytesMax: 1_048_576,
+  blobBytesMax: 1_572_864,
   catalogueFeaturesMax: 512,
   catalogueWindowsMax: 24,
   catalogueFiltersMax: 32,

@@ -54,5 +54,5 @@ export interface Label {
   labelled_at: number;
 }
 
-export const LABEL_SOURCES = ['ANALYST', 'CHARGEBACK', 'CUSTOMER', 'SIMULATOR'] as const;
+export const LABEL_SOURCES = ['ANALYST', 'CHARGEBACK', 'CUSTOMER', 'SIMULATOR', 'OTHER'] as const;
 export type LabelSource = (typeof LABEL_SOURCES)[number];
