@@ -1,0 +1,1 @@
+"""Trains models for fraudstream on the features that `fraudstream export-features` wrote."""

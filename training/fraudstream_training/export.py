@@ -1,0 +1,77 @@
+"""Writes models/<name>/{model.onnx, manifest.json, vectors.json}: the format is described in docs/model.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from .parity import score
+
+MANIFEST_FORMAT = 1
+VECTORS_FORMAT = 1
+VECTORS = 48
+HASH_DIGITS_IN_VERSION = 12
+
+
+def write_model(
+    out: Path, name: str, model: bytes, session: ort.InferenceSession, manifest: dict, vector_rows: np.ndarray
+) -> dict:
+    """`manifest` without format_version, name, version and sha256. Returns the whole manifest."""
+    out.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256(model).hexdigest()
+    whole = {
+        "format_version": MANIFEST_FORMAT,
+        "name": name,
+        "version": f"{name}-{digest[:HASH_DIGITS_IN_VERSION]}",
+        "sha256": digest,
+        **manifest,
+    }
+    vectors = {
+        "format_version": VECTORS_FORMAT,
+        "sha256": digest,
+        "vectors": [
+            {
+                "name": f"v{index:02d}",
+                "inputs": [_json_number(value) for value in row],
+                "output": float(score(session, row[None, :])[0]),
+            }
+            for index, row in enumerate(vector_rows)
+        ],
+    }
+    (out / "model.onnx").write_bytes(model)
+    (out / "manifest.json").write_text(_json(whole), encoding="utf-8")
+    (out / "vectors.json").write_text(_vectors_json(vectors), encoding="utf-8")
+    return whole
+
+
+def pick_vectors(rows: np.ndarray, scores: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Rows spread over the range of scores, edge rows with missing values, and one row with nothing but missing values."""
+    by_score = np.argsort(scores, kind="stable")
+    spread = by_score[np.linspace(0, len(rows) - 1, VECTORS // 4).astype(np.int64)]
+    # Most payments score near 0: take as many from the suspicious end.
+    high = by_score[-1 - np.geomspace(1, len(rows) // 20 + 1, VECTORS // 4).astype(np.int64)]
+    nothing = np.full((1, rows.shape[1]), np.nan, dtype=np.float32)
+    rest = VECTORS - len(spread) - len(high) - 1
+    finite = np.clip(edges[:rest], np.finfo(np.float32).min, np.finfo(np.float32).max)
+    return np.concatenate([rows[spread], rows[high], finite, nothing])
+
+
+def _json_number(value: np.float32) -> float | None:
+    """The float32 as a double, exactly; null = missing."""
+    return None if math.isnan(value) else float(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _vectors_json(vectors: dict) -> str:
+    """One vector a line: readable diffs."""
+    head = {key: value for key, value in vectors.items() if key != "vectors"}
+    lines = ",\n".join("    " + json.dumps(vector, allow_nan=False) for vector in vectors["vectors"])
+    return json.dumps(head, indent=2)[:-2] + ',\n  "vectors": [\n' + lines + "\n  ]\n}\n"

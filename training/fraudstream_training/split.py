@@ -1,0 +1,91 @@
+"""Who trains, who validates, who tests: by user and by time, so that no test row has been seen in either way."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from .folder import LABEL_UNKNOWN, FeatureFolder
+
+DAY_MS = 86_400_000
+# Below this span a cut at midnight would move too many rows.
+MIDNIGHT_SPAN_DAYS_MIN = 7
+
+
+class SplitError(ValueError):
+    """A part would be empty or without fraud. The message says which, and which option helps."""
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    unseen_user_share: float = 0.2
+    validation_share: float = 0.15
+    """of the time span, right before the later days"""
+    later_share: float = 0.15
+    """of the time span, at its end"""
+    warmup_days: float = 0.0
+    """the first days of the export, whose windows are not yet full, are left out"""
+    salt: str = "fraudstream"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices, ascending; rows without a label are in none of them.
+
+    train, validation      users that training sees, up to `later_from_ms`
+    later_days             the same users, afterwards
+    unseen_users           users that training never sees, up to `later_from_ms`
+    unseen_users_later     users that training never sees, afterwards
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    later_days: np.ndarray
+    unseen_users: np.ndarray
+    unseen_users_later: np.ndarray
+    validation_from_ms: int
+    later_from_ms: int
+
+
+def user_fraction(user_id: str, salt: str) -> float:
+    """A user's fixed place in 0 ... 1: the same in every export, whatever else is in it."""
+    digest = hashlib.sha256(f"{salt}\0{user_id}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
+    """Raises SplitError."""
+    time = folder.event_time_ms
+    first = int(time.min()) + round(options.warmup_days * DAY_MS)
+    last = int(time.max())
+    if first >= last:
+        raise SplitError("the warm-up is longer than the export: lower --warmup-days")
+    span = last - first
+    later_from = last - round(options.later_share * span)
+    validation_from = later_from - round(options.validation_share * span)
+    if span >= MIDNIGHT_SPAN_DAYS_MIN * DAY_MS:
+        later_from = round(later_from / DAY_MS) * DAY_MS
+        validation_from = round(validation_from / DAY_MS) * DAY_MS
+    unseen_user = np.array(
+        [user_fraction(user, options.salt) < options.unseen_user_share for user in folder.user_ids]
+    )
+    usable = (folder.label != LABEL_UNKNOWN) & (time >= first)
+    unseen = unseen_user[folder.user_index]
+    later = time >= later_from
+    parts = {
+        "train": usable & ~unseen & (time < validation_from),
+        "validation": usable & ~unseen & ~later & (time >= validation_from),
+        "later_days": usable & ~unseen & later,
+        "unseen_users": usable & unseen & ~later,
+        "unseen_users_later": usable & unseen & later,
+    }
+    indices = {name: np.flatnonzero(mask) for name, mask in parts.items()}
+    for name, rows in indices.items():
+        frauds = int((folder.label[rows] == 1).sum())
+        if frauds == 0 or frauds == len(rows):
+            raise SplitError(
+                f"{name}: {len(rows)} labelled rows, {frauds} of them fraud; both kinds are needed: export more days or users"
+            )
+    return Split(**indices, validation_from_ms=validation_from, later_from_ms=later_from)
