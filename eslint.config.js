@@ -48,6 +48,7 @@ export default defineConfig(
     linterOptions: { reportUnusedDisableDirectives: 'error' },
     rules: { eqeqeq: 'error', 'no-var': 'error', 'prefer-const': 'error' },
   },
+  { files: ['**/*.{js,mjs}'], rules: { 'no-unused-vars': 'error' } },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.base],
