@@ -1,9 +1,9 @@
 /**
- * C0 and C1 controls, DEL, line and paragraph separators, zero-width and bidirectional marks (Trojan Source,
- * CVE-2021-42574), tag characters and lone surrogates: what can move the cursor, recolour, hide or reorder text.
+ * Unicode "other" (controls, format such as zero-width and bidirectional marks and tags, lone surrogates, private,
+ * unassigned) and line and paragraph separators: what can move the cursor, recolour, hide or reorder text
+ * (Trojan Source, CVE-2021-42574).
  */
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}]/gu;
 
 /**
  * Text of unknown origin, made harmless for a terminal, a log line or one cell of a table: each unsafe character is
