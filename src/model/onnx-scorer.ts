@@ -127,7 +127,7 @@ export async function loadScorer(folder: string, catalogueNames: readonly string
     );
   }
   assertSelfContained(bytes);
-  const vectors = parseVectors(vectorsText, sha256, manifest.features.length);
+  const vectors = parseVectors(vectorsText, sha256, manifest.features);
   const session = await createSession(bytes, folder);
   try {
     const scorer = new OnnxScorer(manifest, columns, session, inputOf(session, manifest));

@@ -16,12 +16,14 @@ export const VECTOR_DIFFERENCE_MAX = 1e-6;
 const VECTORS_MAX = 10_000;
 
 /**
- * @param text content of vectors.json: { format_version: 1, sha256, vectors: [{ name, inputs: [number | null], output }] }
+ * @param text content of vectors.json:
+ *   { format_version: 1, sha256, features: [name], vectors: [{ name, inputs: [number | null], output }] }
  * @param sha256 of the model that they must belong to
+ * @param features the manifest's, whose order the vectors repeat: a column's name is nowhere else than in JSON
  * @throws FraudstreamError FS_MODEL_INVALID that names the vector, FS_MODEL_VECTORS if they are another model's
  */
-export function parseVectors(text: string, sha256: string, featureCount: number): TestVectors {
-  let root: { format_version?: unknown; sha256?: unknown; vectors?: unknown } | null;
+export function parseVectors(text: string, sha256: string, features: readonly string[]): TestVectors {
+  let root: { format_version?: unknown; sha256?: unknown; features?: unknown; vectors?: unknown } | null;
   try {
     root = JSON.parse(text) as typeof root;
   } catch (cause) {
@@ -33,6 +35,13 @@ export function parseVectors(text: string, sha256: string, featureCount: number)
   if (root.sha256 !== sha256) {
     throw new FraudstreamError('FS_MODEL_VECTORS', 'vectors.json belongs to another model.onnx (sha256 differs)');
   }
+  const named: readonly unknown[] = Array.isArray(root.features) ? root.features : [];
+  const differs = features.findIndex((name, index) => named[index] !== name);
+  if (differs >= 0 || named.length !== features.length) {
+    const name = features[differs] ?? String(named[features.length]);
+    throw new FraudstreamError('FS_MODEL_VECTORS', `manifest.json and vectors.json disagree about feature ${name}`);
+  }
+  const featureCount = features.length;
   const list: unknown = root.vectors;
   if (!Array.isArray(list) || list.length === 0 || list.length > VECTORS_MAX) {
     throw invalid(`vectors must be a list of 1 to ${VECTORS_MAX}`);

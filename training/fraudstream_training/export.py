@@ -34,6 +34,7 @@ def write_model(
     vectors = {
         "format_version": VECTORS_FORMAT,
         "sha256": digest,
+        "features": manifest["features"],
         "vectors": [
             {
                 "name": f"v{index:02d}",
@@ -72,6 +73,10 @@ def _json(value: object) -> str:
 
 def _vectors_json(vectors: dict) -> str:
     """One vector a line: readable diffs."""
-    head = {key: value for key, value in vectors.items() if key != "vectors"}
+    head = ",\n".join(
+        f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}"
+        for key, value in vectors.items()
+        if key != "vectors"
+    )
     lines = ",\n".join("    " + json.dumps(vector, allow_nan=False) for vector in vectors["vectors"])
-    return json.dumps(head, indent=2)[:-2] + ',\n  "vectors": [\n' + lines + "\n  ]\n}\n"
+    return "{\n" + head + ',\n  "vectors": [\n' + lines + "\n  ]\n}\n"
