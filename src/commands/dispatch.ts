@@ -3,7 +3,7 @@ import { commandHelp, overviewHelp } from '../config/help-text.ts';
 import { loadSettings } from '../config/load.ts';
 import { secretTexts } from '../config/mask.ts';
 import type { Settings } from '../config/options.ts';
-import { didYouMean } from '../config/suggest.ts';
+import { didYouMean } from '../domain/suggest.ts';
 import { quote } from '../config/values.ts';
 import type { Clock } from '../domain/clock.ts';
 import { ERRORS, FraudstreamError } from '../domain/errors.ts';

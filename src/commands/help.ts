@@ -1,6 +1,6 @@
 import { COMMAND_NAMES, isCommandName } from '../config/command-table.ts';
 import { commandHelp, overviewHelp } from '../config/help-text.ts';
-import { didYouMean } from '../config/suggest.ts';
+import { didYouMean } from '../domain/suggest.ts';
 import { quote } from '../config/values.ts';
 import type { CommandContext } from './command.ts';
 

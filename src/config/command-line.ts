@@ -1,6 +1,6 @@
 import { COMMANDS, type CommandName } from './command-table.ts';
 import { flagName, OPTION_NAMES, OPTION_TABLE, optionsOf } from './options.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../domain/suggest.ts';
 import { quote } from './values.ts';
 
 export interface CommandLine {

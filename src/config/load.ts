@@ -13,7 +13,7 @@ import {
   type Settings,
 } from './options.ts';
 import type { OptionSpec } from './option-types.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../domain/suggest.ts';
 import { parseValue, quote, type ParsedValue } from './values.ts';
 import { quoteKey, readYaml } from './yaml-file.ts';
 

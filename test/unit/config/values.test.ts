@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { maskUrl, Secret } from '../../../src/config/secret.ts';
-import { didYouMean, editDistance } from '../../../src/config/suggest.ts';
+import { didYouMean, editDistance } from '../../../src/domain/suggest.ts';
 import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseTimeMs } from '../../../src/config/values.ts';
 
 describe('durations', () => {

@@ -1,0 +1,98 @@
+/**
+ * A feature catalogue as declared in YAML. Pure data; `parse.ts` makes it, `plan.ts` compiles it.
+ *
+ * Glossary: a window of length L at time t holds the user's events in (t - L, t]. `current` says whether the payment
+ * being decided counts as one of them.
+ */
+export interface Catalogue {
+  readonly features: readonly FeatureDeclaration[];
+}
+
+export const AGGREGATES = {
+  amount: { text: 'amount of this payment, minor units', window: 'none', of: 'none', where: false },
+  count: { text: 'number of payments', window: 'required', of: 'none', where: true },
+  sum: { text: 'sum of amounts, minor units', window: 'required', of: 'none', where: true },
+  mean: { text: 'mean amount, minor units', window: 'required', of: 'none', where: true },
+  std: { text: 'sample standard deviation of amounts, minor units', window: 'required', of: 'none', where: true },
+  min: { text: 'smallest amount, minor units', window: 'required', of: 'none', where: true },
+  max: { text: 'largest amount, minor units', window: 'required', of: 'none', where: true },
+  share: { text: 'share of the payments that match', window: 'required', of: 'none', where: true },
+  zscore: { text: '(amount - mean) / standard deviation of earlier payments', window: 'required', of: 'none', where: true },
+  ratio_to_mean: { text: 'amount / mean of earlier payments', window: 'required', of: 'none', where: true },
+  ratio_to_max: { text: 'amount / largest of earlier payments', window: 'required', of: 'none', where: true },
+  distinct: { text: 'number of different values', window: 'required', of: 'field', where: false },
+  is_new: { text: '1 when the value was not seen in the window before', window: 'required', of: 'field', where: false },
+  time_since_last: { text: 'seconds since the last earlier payment', window: 'none', of: 'none', where: true },
+  time_since_value: { text: 'seconds since the last payment with this value', window: 'none', of: 'field', where: false },
+  time_since_first: { text: 'seconds since the first payment known', window: 'none', of: 'none', where: false },
+  speed_kmh: { text: 'km/h from the previous located payment', window: 'none', of: 'none', where: false },
+  distance_km: { text: 'km from the previous located payment', window: 'none', of: 'none', where: false },
+  matches: { text: '1 when this payment matches', window: 'none', of: 'none', where: true },
+  hour_of_day: { text: 'hour of the day in UTC, 0 … 24, with fractions', window: 'none', of: 'none', where: false },
+  day_of_week: { text: 'day of the week in UTC, Monday = 0', window: 'none', of: 'none', where: false },
+  ratio: { text: 'first feature / second feature', window: 'none', of: 'features', where: false },
+  difference: { text: 'first feature - second feature', window: 'none', of: 'features', where: false },
+} as const satisfies Record<string, AggregateRule>;
+
+interface AggregateRule {
+  readonly text: string;
+  readonly window: 'required' | 'none';
+  readonly of: 'none' | 'field' | 'features';
+  readonly where: boolean;
+}
+
+export type Aggregate = keyof typeof AGGREGATES;
+
+export interface FeatureDeclaration {
+  readonly name: string;
+  readonly aggregate: Aggregate;
+  /** ms; 0 where the aggregate has no window */
+  readonly windowMs: number;
+  /** as declared, e.g. `10m`; for words */
+  readonly windowText: string;
+  /** does the payment being decided count in its own window? */
+  readonly includesCurrent: boolean;
+  /** field of `distinct`, `is_new`, `time_since_value` */
+  readonly field: string | null;
+  /** indexes of earlier features, for `ratio` and `difference` */
+  readonly operands: readonly number[];
+  readonly where: readonly WhereCondition[];
+  readonly reason: ReasonRule | null;
+  readonly description: string;
+}
+
+export type WhereCondition =
+  | { readonly kind: 'field'; readonly field: string; readonly values: readonly string[]; readonly negate: boolean }
+  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+
+/** When a feature of a flagged payment is worth saying, and how. */
+export interface ReasonRule {
+  /** said when the value is at least this … */
+  readonly atLeast: number;
+  /** … or, when set, at most this … */
+  readonly atMost: number | null;
+  /** … and, when above 0, at least this many times what is usual */
+  readonly timesUsual: number;
+  /** `{value}`, `{usual}`, `{window}` are filled in */
+  readonly text: string;
+  readonly unit: ReasonUnit;
+  /** orders reasons of equal strength */
+  readonly weight: number;
+}
+
+export const REASON_UNITS = ['number', 'money', 'duration', 'percent', 'speed', 'distance', 'hour', 'flag'] as const;
+export type ReasonUnit = (typeof REASON_UNITS)[number];
+
+/** Fields whose values can be compared. `attributes.<key>` as well. */
+export const VALUE_FIELDS = [
+  'card_id',
+  'merchant_id',
+  'mcc',
+  'terminal_id',
+  'device_id',
+  'ip',
+  'country',
+  'currency',
+  'channel',
+] as const;
+export type ValueField = (typeof VALUE_FIELDS)[number];

@@ -1,0 +1,117 @@
+import type { Transaction } from '../domain/transaction.ts';
+import { NO_LOCATION, type EventView } from '../state/event-view.ts';
+import { filterMask } from '../state/layout.ts';
+import { hash32, hash40, mixNumber } from './hash.ts';
+import { fieldSeed, type Plan } from './plan.ts';
+
+type FieldReader = (transaction: Transaction) => string | null | undefined;
+
+/** Fills an EventView from a transaction. One per plan; holds no event. */
+export class Extractor {
+  private readonly plan: Plan;
+  private readonly readers: readonly FieldReader[];
+  private readonly seeds: Int32Array;
+  private readonly short: HashCache;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    this.readers = plan.layout.fields.map(readerOf);
+    this.seeds = Int32Array.from(plan.layout.fields, fieldSeed);
+    this.short = new HashCache();
+  }
+
+  extract(transaction: Transaction, offset: number, out: EventView): void {
+    out.timeMs = transaction.event_time;
+    out.amountMinor = transaction.amount_minor;
+    out.offset = offset;
+    out.transactionHash = hash40(transaction.transaction_id, 0);
+    const hashes = out.hashes;
+    for (let field = 0; field < this.readers.length; field++) {
+      const value = this.readers[field]!(transaction);
+      hashes[field] = value === null || value === undefined ? -1 : this.hash(value, this.seeds[field]!);
+    }
+    if (transaction.lat === null || transaction.lon === null) {
+      out.latE7 = NO_LOCATION;
+      out.lonE7 = NO_LOCATION;
+    } else {
+      out.latE7 = Math.round(transaction.lat * 1e7);
+      out.lonE7 = Math.round(transaction.lon * 1e7);
+    }
+    out.contentHash = contentHash(transaction, this.short) & 0xffffff;
+    out.filterMask = filterMask(this.plan.layout, hashes, transaction.amount_minor);
+  }
+
+  private hash(value: string, seed: number): number {
+    return value.length <= 4 ? this.short.hash(value, seed) : hash32(value, seed);
+  }
+}
+
+/**
+ * Country, currency, category and channel have few values: their hashes are looked up. Bounded, and emptied when full,
+ * since the values come from outside.
+ */
+class HashCache {
+  private readonly bySeed = new Map<number, Map<string, number>>();
+
+  hash(value: string, seed: number): number {
+    let known = this.bySeed.get(seed);
+    if (!known) this.bySeed.set(seed, (known = new Map()));
+    let hash = known.get(value);
+    if (hash === undefined) {
+      hash = hash32(value, seed);
+      if (known.size >= 4_096) known.clear();
+      known.set(value, hash);
+    }
+    return hash;
+  }
+}
+
+function readerOf(field: string): FieldReader {
+  if (field.startsWith('attributes.')) {
+    const key = field.slice('attributes.'.length);
+    return (transaction) => (Object.hasOwn(transaction.attributes, key) ? transaction.attributes[key] : null);
+  }
+  switch (field) {
+    case 'card_id':
+      return (transaction) => transaction.card_id;
+    case 'merchant_id':
+      return (transaction) => transaction.merchant_id;
+    case 'mcc':
+      return (transaction) => transaction.mcc;
+    case 'terminal_id':
+      return (transaction) => transaction.terminal_id;
+    case 'device_id':
+      return (transaction) => transaction.device_id;
+    case 'ip':
+      return (transaction) => transaction.ip;
+    case 'country':
+      return (transaction) => transaction.country;
+    case 'currency':
+      return (transaction) => transaction.currency;
+    default:
+      return (transaction) => transaction.channel;
+  }
+}
+
+/** Everything that makes a payment the same payment, besides its id. Attributes in any order. */
+function contentHash(transaction: Transaction, short: HashCache): number {
+  let hash = hash32(transaction.card_id, 11) | 0;
+  hash = Math.imul(hash, 31) ^ (hash32(transaction.merchant_id, 12) | 0);
+  hash = Math.imul(hash, 31) ^ (short.hash(transaction.mcc, 13) | 0);
+  hash = Math.imul(hash, 31) ^ (short.hash(transaction.country, 14) | 0);
+  hash = Math.imul(hash, 31) ^ (short.hash(transaction.currency, 15) | 0);
+  hash = Math.imul(hash, 31) ^ (short.hash(transaction.channel, 16) | 0);
+  if (transaction.terminal_id !== null) hash = Math.imul(hash, 31) ^ (hash32(transaction.terminal_id, 17) | 0);
+  if (transaction.device_id !== null) hash = Math.imul(hash, 37) ^ (hash32(transaction.device_id, 18) | 0);
+  if (transaction.ip !== null) hash = Math.imul(hash, 41) ^ (hash32(transaction.ip, 19) | 0);
+  let attributes = 0;
+  for (const key in transaction.attributes) {
+    attributes = (attributes + Math.imul(hash32(key, 20) | 0, hash32(transaction.attributes[key]!, 21) | 1)) | 0;
+  }
+  hash = mixNumber(hash ^ attributes, transaction.event_time);
+  hash = mixNumber(hash, transaction.amount_minor);
+  if (transaction.lat !== null && transaction.lon !== null) {
+    hash = mixNumber(mixNumber(hash, transaction.lat), transaction.lon);
+  }
+  return hash;
+}

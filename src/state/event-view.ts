@@ -1,0 +1,27 @@
+import type { Layout } from './layout.ts';
+
+/** No coordinates: outside what ±180·10^7 can be. */
+export const NO_LOCATION = 0x7fffffff;
+
+/**
+ * One event as the history sees it: numbers only. Made by `features/extract.ts` and reused from event to event.
+ * Strings are hashed (32 bits per field and user: among the few dozen values that a user has, a collision is a
+ * 10^-8 matter); transaction ids have 40 bits, the content 24.
+ */
+export class EventView {
+  timeMs = 0;
+  amountMinor = 0;
+  offset = 0;
+  transactionHash = 0;
+  contentHash = 0;
+  /** degrees × 10^7, or NO_LOCATION */
+  latE7 = NO_LOCATION;
+  lonE7 = NO_LOCATION;
+  filterMask = 1;
+  /** per field of the layout: 32-bit hash, -1 = null */
+  readonly hashes: Float64Array;
+
+  constructor(layout: Layout) {
+    this.hashes = new Float64Array(layout.fields.length);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What the state keeps of an event, and what it is asked for: the compiled form of a catalogue, as far as the
+ * history needs it. Pure data; made by `features/plan.ts`.
+ */
+export interface Layout {
+  /** identifies the kept fields, in order, and the blob format: blobs of another layout cannot be read */
+  readonly fingerprint: string;
+  /** identifies the filters, in order: kept per blob, since rows without details keep only the filters' answers */
+  readonly filterFingerprint: number;
+  /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order */
+  readonly fields: readonly string[];
+  /** ascending, ms, distinct */
+  readonly windowsMs: readonly number[];
+  readonly latenessMs: number;
+  /** longest window: what is older than this, seen from an event, is not seen */
+  readonly lookbackMs: number;
+  /** longest window + allowed lateness: nothing older than this, seen from the newest event, is kept */
+  readonly horizonMs: number;
+  /** filter 0 matches every event */
+  readonly filters: readonly Filter[];
+  /** (window, filter) pairs that features use, ordered by window; parallel arrays */
+  readonly measureWindow: Int32Array;
+  readonly measureFilter: Int32Array;
+  /** measures of window w: [measureStart[w], measureStart[w + 1]) */
+  readonly measureStart: Int32Array;
+  /** 1 where a feature counts distinct values of the field */
+  readonly distinctFields: Uint8Array;
+}
+
+/** A conjunction over one event. Evaluated on hashes, so that a kept row can be asked again. */
+export interface Filter {
+  readonly text: string;
+  readonly conditions: readonly FilterCondition[];
+}
+
+export type FilterCondition =
+  | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
+  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+
+/** Columns of one measure: count, sum in two limbs of 2^26, sum of squares in limbs of 2^18, extremes. */
+export const MEASURE = { count: 0, sumHi: 1, sumLo: 2, ll: 3, hl: 4, hh: 5, min: 6, max: 7, stride: 8 } as const;
+
+/** Below this, sums of squares are exact integers in doubles over any log that fits the limits. */
+export const EXACT_SQUARE_LIMIT = 2 ** 36;
+
+const LIMB_SUM = 2 ** 26;
+const LIMB_SQUARE = 2 ** 18;
+
+export function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boolean {
+  for (const condition of filter.conditions) {
+    if (condition.kind === 'amount') {
+      if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
+    } else {
+      const known = condition.hashes.includes(hashes[condition.field]!);
+      if (known === condition.negate) return false;
+    }
+  }
+  return true;
+}
+
+/** Bit f is set where filter f matches. */
+export function filterMask(layout: Layout, hashes: Float64Array, amountMinor: number): number {
+  let mask = 1;
+  const filters = layout.filters;
+  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor)) mask |= 1 << f;
+  return mask;
+}
+
+/** Adds (sign 1) or takes away (sign -1) one amount; extremes are the caller's. */
+export function addAmount(out: Float64Array, at: number, amountMinor: number, sign: number): void {
+  const sumHi = Math.floor(amountMinor / LIMB_SUM);
+  const h = Math.floor(amountMinor / LIMB_SQUARE);
+  const l = amountMinor - h * LIMB_SQUARE;
+  out[at]! += sign;
+  out[at + MEASURE.sumHi]! += sign * sumHi;
+  out[at + MEASURE.sumLo]! += sign * (amountMinor - sumHi * LIMB_SUM);
+  out[at + MEASURE.ll]! += sign * l * l;
+  out[at + MEASURE.hl]! += sign * h * l;
+  out[at + MEASURE.hh]! += sign * h * h;
+}
+
+/** Sum of the amounts, correctly rounded (exact below 2^53). */
+export function sumOf(m: Float64Array, at: number): number {
+  return m[at + MEASURE.sumHi]! * LIMB_SUM + m[at + MEASURE.sumLo]!;
+}
+
+/**
+ * Sample variance (n - 1). The textbook form n·Σa² - (Σa)² cancels when the amounts are nearly equal; the limbs are
+ * exact integers, so where doubles would lose digits it is evaluated in BigInt.
+ * @returns NaN below two events
+ */
+export function varianceOf(m: Float64Array, at: number): number {
+  const n = m[at]!;
+  if (n < 2) return NaN;
+  const ll = m[at + MEASURE.ll]!;
+  const hl = m[at + MEASURE.hl]!;
+  const hh = m[at + MEASURE.hh]!;
+  const sum = sumOf(m, at);
+  const squares = hh * 2 ** 36 + hl * 2 ** 19 + ll;
+  const left = n * squares;
+  let difference = left - sum * sum;
+  if (left > Number.MAX_SAFE_INTEGER && difference < left * 1e-4 && isWhole(n, hh, hl, ll)) {
+    const exactSum = BigInt(m[at + MEASURE.sumHi]!) * BigInt(LIMB_SUM) + BigInt(m[at + MEASURE.sumLo]!);
+    const exactSquares = (BigInt(hh) << 36n) + (BigInt(hl) << 19n) + BigInt(ll);
+    difference = Number(BigInt(n) * exactSquares - exactSum * exactSum);
+  }
+  return difference <= 0 ? 0 : difference / (n * (n - 1));
+}
+
+function isWhole(n: number, hh: number, hl: number, ll: number): boolean {
+  return Number.isInteger(n) && Number.isInteger(hh) && Number.isInteger(hl) && Number.isInteger(ll);
+}

@@ -1,0 +1,143 @@
+import { NO_LOCATION, type EventView } from './event-view.ts';
+import type { UserHistory } from './history.ts';
+import { MEASURE, addAmount } from './layout.ts';
+import type { Measures } from './measures.ts';
+import { addPanes } from './panes.ts';
+import { LIMITS } from '../domain/limits.ts';
+
+/** Which part of the log an event may see. */
+export interface AsOf {
+  /** rows at or after this index are not seen */
+  readonly row: number;
+  /** rows with this offset or a later one are not seen: for a repeat, what came after the first */
+  readonly beforeOffset: number;
+}
+
+const stamps = new Uint32Array(LIMITS.dictionaryEntriesMax + 1);
+let stamp = 0;
+
+/**
+ * The history as of an event's own time, by a scan of the log: for late events, events too far ahead, repeats, and
+ * histories with amounts whose squares need more than a double. Changes nothing in the history.
+ */
+export function measureAsOf(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
+  out.reset();
+  const { layout, rows } = history;
+  const timeMs = event.timeMs;
+  for (let field = 0; field < event.hashes.length; field++) {
+    if (event.hashes[field]! < 0) out.valueLastMs[field] = NaN;
+  }
+  if (history.isForgottenAt(timeMs)) return;
+  scanAmounts(history, event, seen, out);
+  scanValues(history, event, seen, out);
+  findLocation(history, event, seen, out);
+  if (history.firstSeenMs <= timeMs) out.firstSeenMs = history.firstSeenMs;
+  if (!history.filtersKnown) out.inexactWindows = (1 << layout.windowsMs.length) - 1;
+  if (out.previousMs === -Infinity && rows.start >= seen.row) {
+    const pane = history.panes.findLast((candidate) => candidate.firstMs <= timeMs);
+    if (pane) out.previousMs = Math.min(pane.lastMs, timeMs);
+  }
+}
+
+function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
+  const { layout, rows, panes } = history;
+  const windows = layout.windowsMs;
+  const stride = MEASURE.stride;
+  const running = new Float64Array(layout.filters.length * stride);
+  for (let at = 0; at < running.length; at += stride) {
+    running[at + MEASURE.min] = Infinity;
+    running[at + MEASURE.max] = -Infinity;
+  }
+  const lookbackFromMs = event.timeMs - layout.lookbackMs;
+  let w = 0;
+  const close = (): void => {
+    for (let m = layout.measureStart[w]!; m < layout.measureStart[w + 1]!; m++) {
+      const from = layout.measureFilter[m]! * stride;
+      out.values.set(running.subarray(from, from + stride), m * stride);
+    }
+    w++;
+  };
+  for (let row = seen.row - 1; row >= rows.start; row--) {
+    if (rows.offset(row) >= seen.beforeOffset) continue;
+    const rowMs = rows.timeMs(row);
+    if (rowMs <= lookbackFromMs) break;
+    while (w < windows.length && rowMs <= event.timeMs - windows[w]!) close();
+    const mask = rows.filterMask(row);
+    const amountMinor = rows.amountMinor(row);
+    if (out.previousMs === -Infinity) out.previousMs = rowMs;
+    for (let f = 0, at = 0; at < running.length; f++, at += stride) {
+      if ((mask & (1 << f)) === 0) continue;
+      if (out.filterLastMs[f] === -Infinity) out.filterLastMs[f] = rowMs;
+      addAmount(running, at, amountMinor, 1);
+      if (amountMinor < running[at + MEASURE.min]!) running[at + MEASURE.min] = amountMinor;
+      if (amountMinor > running[at + MEASURE.max]!) running[at + MEASURE.max] = amountMinor;
+    }
+  }
+  while (w < windows.length) close();
+  if (panes.length === 0) return;
+  for (let m = 0, at = 0; at < out.values.length; m++, at += stride) {
+    const window = layout.measureWindow[m]!;
+    const cut = addPanes(panes, layout.measureFilter[m]!, event.timeMs - windows[window]!, event.timeMs, out.values, at);
+    if (cut) out.inexactWindows |= 1 << window;
+  }
+}
+
+/** Values seen in each window: from the rows with details, newest first; beyond them from the last-seen times. */
+function scanValues(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
+  const { layout, rows, dictionary } = history;
+  const windows = layout.windowsMs;
+  const windowCount = windows.length;
+  const detailStart = history.detailStart;
+  const entries = event.hashes.map((hash, field) => (hash < 0 ? 0 : dictionary.find(field, hash)));
+  const oldestDetailMs = detailStart < rows.end ? rows.timeMs(detailStart) : Infinity;
+  const complete = detailStart === rows.start && history.panes.length === 0;
+  const note = (field: number, entry: number, seenMs: number): void => {
+    if (entry === entries[field] && out.valueLastMs[field] === -Infinity) out.valueLastMs[field] = seenMs;
+    if (stamps[entry] === stamp) return;
+    stamps[entry] = stamp;
+    if (layout.distinctFields[field] === 0) return;
+    const ageMs = event.timeMs - seenMs;
+    for (let w = windowCount - 1; w >= 0 && ageMs < windows[w]!; w--) out.distinct[field * windowCount + w]!++;
+  };
+  if (++stamp > 0xfffffff0) {
+    stamps.fill(0);
+    stamp = 1;
+  }
+  const lookbackFromMs = event.timeMs - layout.lookbackMs;
+  for (let row = seen.row - 1; row >= detailStart && rows.timeMs(row) > lookbackFromMs; row--) {
+    if (rows.offset(row) >= seen.beforeOffset) continue;
+    for (let field = 0; field < rows.fieldCount; field++) {
+      const entry = rows.entry(row, field);
+      if (entry !== 0) note(field, entry, rows.timeMs(row));
+    }
+  }
+  if (complete) return;
+  for (let entry = 1; entry <= dictionary.size; entry++) {
+    const lastMs = dictionary.lastMs[entry]!;
+    if (lastMs <= event.timeMs && lastMs <= oldestDetailMs && lastMs > lookbackFromMs) note(dictionary.fieldOf(entry), entry, lastMs);
+  }
+  for (let w = 0; w < windowCount; w++) {
+    if (event.timeMs - windows[w]! < oldestDetailMs) out.inexactDistinct |= 1 << w;
+  }
+}
+
+/** Locations are kept for the allowed lateness, and the last one before that: what an accepted event can ask for. */
+function findLocation(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
+  const rows = history.rows;
+  const keptFromMs = history.newestMs - history.layout.latenessMs;
+  let oldLocated = false;
+  for (let row = rows.end - 1; row >= history.detailStart; row--) {
+    if (rows.latE7(row) === NO_LOCATION) continue;
+    const rowMs = rows.timeMs(row);
+    if (rowMs <= keptFromMs) {
+      if (oldLocated) return;
+      oldLocated = true;
+    }
+    if (row >= seen.row || rows.offset(row) >= seen.beforeOffset) continue;
+    if (rowMs <= event.timeMs - history.layout.lookbackMs) return;
+    out.locatedMs = rowMs;
+    out.locatedLatE7 = rows.latE7(row);
+    out.locatedLonE7 = rows.lonE7(row);
+    return;
+  }
+}

@@ -1,0 +1,159 @@
+import type { Transaction } from '../../src/domain/transaction.ts';
+import type { Catalogue, FeatureDeclaration, WhereCondition } from '../../src/features/catalogue.ts';
+
+/**
+ * The oracle: features recounted from the list of all earlier events, as slowly and plainly as can be. Shares nothing
+ * with the engine but the declarations.
+ */
+export interface Seen {
+  readonly transaction: Transaction;
+  readonly offset: number;
+}
+
+export function naiveFeatures(
+  catalogue: Catalogue,
+  current: Transaction,
+  earlier: readonly Seen[],
+  lookbackMs: number,
+  horizonMs: number,
+): number[] {
+  const visible = earlier
+    .filter((seen) => seen.transaction.event_time <= current.event_time)
+    .sort((a, b) => a.transaction.event_time - b.transaction.event_time || a.offset - b.offset)
+    .map((seen) => seen.transaction);
+  const remembered: Transaction[] = [];
+  for (const one of visible) {
+    const last = remembered[remembered.length - 1];
+    if (last && one.event_time - last.event_time >= horizonMs) remembered.length = 0;
+    remembered.push(one);
+  }
+  const newest = remembered[remembered.length - 1];
+  if (newest && current.event_time - newest.event_time >= horizonMs) remembered.length = 0;
+  const out: number[] = [];
+  for (const feature of catalogue.features) out.push(value(feature, current, remembered, lookbackMs, out));
+  return out;
+}
+
+function value(
+  feature: FeatureDeclaration,
+  current: Transaction,
+  past: readonly Transaction[],
+  lookbackMs: number,
+  done: readonly number[],
+): number {
+  const t = current.event_time;
+  const inWindow = past.filter((one) => one.event_time > t - feature.windowMs);
+  const alive = past.filter((one) => one.event_time > t - lookbackMs);
+  const before = inWindow.filter((one) => fits(feature.where, one));
+  const counted = feature.includesCurrent && fits(feature.where, current) ? [...before, current] : before;
+  const amounts = counted.map((one) => one.amount_minor);
+  const earlierAmounts = before.map((one) => one.amount_minor);
+  const field = (one: Transaction): string | null => (feature.field === null ? null : read(one, feature.field));
+  switch (feature.aggregate) {
+    case 'amount':
+      return current.amount_minor;
+    case 'count':
+      return amounts.length;
+    case 'sum':
+      return total(amounts);
+    case 'mean':
+      return amounts.length === 0 ? NaN : total(amounts) / amounts.length;
+    case 'std':
+      return deviation(amounts);
+    case 'min':
+      return amounts.length === 0 ? NaN : Math.min(...amounts);
+    case 'max':
+      return amounts.length === 0 ? NaN : Math.max(...amounts);
+    case 'share': {
+      const all = inWindow.length + (feature.includesCurrent ? 1 : 0);
+      return all === 0 ? NaN : amounts.length / all;
+    }
+    case 'zscore': {
+      const d = deviation(earlierAmounts);
+      return d > 0 ? (current.amount_minor - total(earlierAmounts) / earlierAmounts.length) / d : NaN;
+    }
+    case 'ratio_to_mean':
+      return total(earlierAmounts) > 0 ? (current.amount_minor * earlierAmounts.length) / total(earlierAmounts) : NaN;
+    case 'ratio_to_max': {
+      const most = Math.max(0, ...earlierAmounts);
+      return most > 0 ? current.amount_minor / most : NaN;
+    }
+    case 'distinct': {
+      const values = inWindow.map(field);
+      if (feature.includesCurrent) values.push(field(current));
+      return new Set(values.filter((one) => one !== null)).size;
+    }
+    case 'is_new':
+      if (field(current) === null) return NaN;
+      return inWindow.some((one) => field(one) === field(current)) ? 0 : 1;
+    case 'time_since_last': {
+      const last = alive.filter((one) => fits(feature.where, one)).at(-1);
+      return last ? (t - last.event_time) / 1000 : NaN;
+    }
+    case 'time_since_value': {
+      const last = field(current) === null ? undefined : alive.filter((one) => field(one) === field(current)).at(-1);
+      return last ? (t - last.event_time) / 1000 : NaN;
+    }
+    case 'time_since_first': {
+      const first = past[0];
+      return first ? (t - first.event_time) / 1000 : NaN;
+    }
+    case 'speed_kmh': {
+      const last = alive.filter((one) => one.lat !== null).at(-1);
+      if (!last || current.lat === null) return NaN;
+      const km = kilometres(last, current);
+      return km < 1 ? 0 : km / (Math.max(t - last.event_time, 1000) / 3_600_000);
+    }
+    case 'distance_km': {
+      const last = alive.filter((one) => one.lat !== null).at(-1);
+      return !last || current.lat === null ? NaN : kilometres(last, current);
+    }
+    case 'matches':
+      return fits(feature.where, current) ? 1 : 0;
+    case 'hour_of_day':
+      return (t % 86_400_000) / 3_600_000;
+    case 'day_of_week':
+      return (new Date(t).getUTCDay() + 6) % 7;
+    case 'ratio': {
+      const [a, b] = feature.operands.map((k) => done[k]!);
+      return b === 0 ? NaN : a! / b!;
+    }
+    case 'difference':
+      return done[feature.operands[0]!]! - done[feature.operands[1]!]!;
+  }
+}
+
+function read(one: Transaction, field: string): string | null {
+  if (field.startsWith('attributes.')) return one.attributes[field.slice(11)] ?? null;
+  return (one as unknown as Record<string, string | null>)[field] ?? null;
+}
+
+function fits(where: readonly WhereCondition[], one: Transaction): boolean {
+  return where.every((condition) => {
+    if (condition.kind === 'amount') {
+      return one.amount_minor > condition.overMinor && one.amount_minor <= condition.atMostMinor;
+    }
+    const value = read(one, condition.field);
+    return (value !== null && condition.values.includes(value)) !== condition.negate;
+  });
+}
+
+function total(amounts: readonly number[]): number {
+  return Number(amounts.reduce((sum, amount) => sum + BigInt(amount), 0n));
+}
+
+function deviation(amounts: readonly number[]): number {
+  if (amounts.length < 2) return NaN;
+  const n = BigInt(amounts.length);
+  const sum = amounts.reduce((s, a) => s + BigInt(a), 0n);
+  const squares = amounts.reduce((s, a) => s + BigInt(a) * BigInt(a), 0n);
+  return Math.sqrt(Number(n * squares - sum * sum) / Number(n * (n - 1n)));
+}
+
+function kilometres(a: Transaction, b: Transaction): number {
+  const rad = (degrees: number): number => (degrees * Math.PI) / 180;
+  const dLat = rad(b.lat! - a.lat!);
+  const dLon = rad(b.lon! - a.lon!);
+  const h = Math.sin(dLat / 2) ** 2 + Math.cos(rad(a.lat!)) * Math.cos(rad(b.lat!)) * Math.sin(dLon / 2) ** 2;
+  return 2 * 6371.0088 * Math.asin(Math.min(1, Math.sqrt(h)));
+}
