@@ -52,7 +52,7 @@ export class RedisClient {
 
   /** Waits at most `connectTimeoutMs` for a connection that takes commands. Throws FS_STATE_UNAVAILABLE. */
   async ready(): Promise<void> {
-    if (this.redis.status === 'ready') return;
+    if (this.usable()) return;
     let stop: () => void = () => undefined;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -136,6 +136,11 @@ export class RedisClient {
       this.connectionError = 'no answer within redis.command-timeout';
       this.redis.disconnect(true);
     }
+  }
+
+  /** ioredis says `ready` until a socket is gone; one that we have ended takes no more commands. */
+  private usable(): boolean {
+    return this.redis.status === 'ready' && this.redis.stream.writable;
   }
 
   private scrub(message: string): string {
