@@ -65,7 +65,7 @@ export function typeText(spec: OptionSpec): string {
 }
 
 /** What stands for the value after a flag. */
-export function placeholder(spec: OptionSpec): string {
+function placeholder(spec: OptionSpec): string {
   const words = {
     string: 'TEXT',
     int: 'N',
@@ -83,7 +83,7 @@ export function placeholder(spec: OptionSpec): string {
   return words[spec.type];
 }
 
-export function defaultText(spec: OptionSpec): string {
+function defaultText(spec: OptionSpec): string {
   if (spec.required === true) return 'needed';
   return spec.default === null || spec.default === '' ? 'not set' : spec.default;
 }
