@@ -68,7 +68,8 @@ def float32_at_or_below(value: float) -> float:
     """The greatest float32 that is <= value; infinity for LightGBM's 1e300, which stands for it in the dump."""
     if value >= DUMPED_INFINITY:
         return float("inf")
-    rounded = np.float32(value)
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
     if float(rounded) > value:
         rounded = np.nextafter(rounded, np.float32(-np.inf))
     return float(rounded)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fraudstream_training.folder import read_folder
+from fraudstream_training.split import DAY_MS, SplitError, SplitOptions, split_rows, user_fraction
+
+PARTS = ("train", "validation", "later_days", "unseen_users", "unseen_users_later")
+
+
+def test_no_test_row_shares_user_or_time_with_training(exported: Path) -> None:
+    folder = read_folder(exported)
+    split = split_rows(folder, SplitOptions())
+    users = {part: set(folder.user_index[getattr(split, part)]) for part in PARTS}
+    times = {part: folder.event_time_ms[getattr(split, part)] for part in PARTS}
+    trained = users["train"] | users["validation"]
+    assert not trained & (users["unseen_users"] | users["unseen_users_later"])
+    assert times["train"].max() < split.validation_from_ms <= times["validation"].min()
+    assert times["validation"].max() < split.later_from_ms <= times["later_days"].min()
+    assert times["unseen_users_later"].min() >= split.later_from_ms > times["unseen_users"].max()
+    assert split.later_from_ms % DAY_MS == 0
+    assert split.validation_from_ms % DAY_MS == 0
+
+
+def test_every_labelled_row_is_in_one_part(exported: Path) -> None:
+    folder = read_folder(exported)
+    split = split_rows(folder, SplitOptions())
+    together = np.concatenate([getattr(split, part) for part in PARTS])
+    np.testing.assert_array_equal(np.sort(together), np.flatnonzero(folder.label >= 0))
+
+
+def test_warmup_is_left_out(exported: Path) -> None:
+    folder = read_folder(exported)
+    split = split_rows(folder, SplitOptions(warmup_days=10))
+    first = folder.event_time_ms.min() + 10 * DAY_MS
+    assert all(folder.event_time_ms[getattr(split, part)].min() >= first for part in PARTS)
+    with pytest.raises(SplitError, match="warm-up"):
+        split_rows(folder, SplitOptions(warmup_days=100))
+
+
+def test_a_part_without_fraud_is_named(exported: Path) -> None:
+    folder = read_folder(exported)
+    later = folder.event_time_ms > folder.event_time_ms.max() - 8 * DAY_MS
+    with pytest.raises(SplitError, match="later_days: .* 0 of them fraud"):
+        split_rows(replace(folder, label=np.where(later, 0, folder.label)), SplitOptions())
+
+
+def test_a_user_keeps_the_place() -> None:
+    # Fixed for ever: another value would move users between training and test.
+    assert user_fraction("u1", "fraudstream") == pytest.approx(0.27131431437, abs=1e-11)
+    places = [user_fraction(f"u{i}", "fraudstream") for i in range(2_000)]
+    assert np.mean(np.array(places) < 0.2) == pytest.approx(0.2, abs=0.03)
