@@ -38,7 +38,7 @@ export const COMMANDS = {
       'Writes payments and their labels to files, or to Kafka at a given rate. The same seed and settings give the same ' +
       'payments.',
     examples: [
-      'fraudstream simulate --seed 7 --users 5000 --days 30 --out out/sim',
+      'fraudstream simulate --seed 7 --users 20000 --days 30 --out out/sim',
       'fraudstream simulate --sink kafka --rate 500',
     ],
   },

@@ -20,8 +20,17 @@ export function crossChecks(settings: Settings): string[] {
   if (settings['redis.username'] !== null && settings['redis.password'] === null) {
     problems.push('redis.username: needs redis.password');
   }
-  if (settings['redis.mode'] === 'single' && settings['redis.url'].includes(',')) {
-    problems.push('redis.url: more than one server needs redis.mode cluster');
+  if (
+    settings['redis.tls-ca-file'] !== null &&
+    !settings['redis.tls'] &&
+    !settings['redis.url'].startsWith('rediss:')
+  ) {
+    problems.push('redis.tls-ca-file: is set but redis.tls is false');
+  }
+  for (const group of ['redis.tls', 'registry.tls'] as const) {
+    if ((settings[`${group}-cert-file`] === null) !== (settings[`${group}-key-file`] === null)) {
+      problems.push(`${group}-cert-file and ${group}-key-file: set both or neither`);
+    }
   }
   problems.push(...registryChecks(settings), ...topicChecks(settings), ...rangeChecks(settings));
   return problems;

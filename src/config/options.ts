@@ -2,13 +2,14 @@ import { COMMAND_OPTIONS } from './command-options.ts';
 import type { CommandName } from './command-table.ts';
 import { CONNECTION_OPTIONS } from './connection-options.ts';
 import { ENGINE_OPTIONS } from './engine-options.ts';
+import { KAFKA_OPTIONS } from './kafka-options.ts';
 import type { OptionSpec, SettingsOf } from './option-types.ts';
 
 /**
  * Every option, once. Validation, `--help` and docs/configuration.md come from this table. The environment variable and
  * the flag follow from the name: `kafka.group-id` is `FRAUDSTREAM_KAFKA_GROUP_ID` and `--kafka-group-id`.
  */
-export const OPTIONS = { ...ENGINE_OPTIONS, ...CONNECTION_OPTIONS, ...COMMAND_OPTIONS } as const;
+export const OPTIONS = { ...ENGINE_OPTIONS, ...KAFKA_OPTIONS, ...CONNECTION_OPTIONS, ...COMMAND_OPTIONS } as const;
 
 export type OptionName = keyof typeof OPTIONS;
 

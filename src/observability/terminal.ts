@@ -43,3 +43,13 @@ export function hexDump(bytes: Uint8Array, bytesMax = 4_096): string {
   if (bytes.length > end) lines.push(`… ${bytes.length - end} more bytes`);
   return lines.join('\n');
 }
+
+/** One line of JSON whose texts are harmless on a terminal too: the same value, with unsafe characters as `\u` escapes. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(UNSAFE, (character) =>
+    Array.from(
+      { length: character.length },
+      (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}

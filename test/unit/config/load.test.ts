@@ -133,7 +133,7 @@ describe('problems', () => {
       'FRAUDSTREAM_LOG_PRETTY: "maybe" is not one of auto, always, never',
       'fs.yaml:4: http.port: 70000 is more than 65535',
       '--kafka-session-timeout: "10" needs a unit: ms, s, m, h or d, such as 10s',
-      '--redis-mode: "ring" is not one of single, cluster',
+      '--redis-mode: "ring" is not one of standalone',
     ]);
     for (const problem of problems) expect(problem).not.toMatch(/[\n\r]/);
   });
@@ -167,7 +167,7 @@ describe('problems', () => {
       'policy: {flag-threshold: 0.9, block-threshold: 0.5}',
       'policy.flag-threshold: is above policy.block-threshold: what is blocked must be flagged',
     ],
-    ['redis.url: "redis://a:1,redis://b:2"', 'redis.url: more than one server needs redis.mode cluster'],
+    ['redis.tls-cert-file: x', 'redis.tls-cert-file and redis.tls-key-file: set both or neither'],
   ])('between options: %s', (text, problem) => {
     expect(problemsOf(yaml(text))).toEqual([problem]);
   });
