@@ -94,10 +94,9 @@ function copyForeignHeaders(
 
 /** Anywhere in it: a key may be JSON or Avro around the id. */
 function holdsCardNumber(bytes: Buffer): boolean {
-  return bytes
-    .toString('latin1')
-    .split(/[^0-9 -]+/)
-    .some(looksLikeCardNumber);
+  const text = bytes.toString('latin1');
+  const runs = [...(text.match(/\d(?:[ -]?\d)*/g) ?? []), ...(text.match(/\d+/g) ?? [])];
+  return runs.some(looksLikeCardNumber);
 }
 
 /** At most `bytesMax`, not in the middle of a character. */

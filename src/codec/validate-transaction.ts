@@ -2,7 +2,7 @@ import { type ErrorCode, FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Transaction } from '../domain/transaction.ts';
 import { looksLikeCardNumber } from './card-number.ts';
-import { isCurrency } from './currency.ts';
+import { isCurrency } from '../domain/currency.ts';
 
 const IP_LENGTH_MAX = 64;
 
@@ -111,7 +111,7 @@ function tooLong(field: string, lengthMax: number): never {
 }
 
 function cardNumber(field: string): never {
-  fail('FS_CARD_NUMBER', field, 'or switch the guard off if these ids are no card numbers');
+  fail('FS_CARD_NUMBER', field, 'if it is none, switch the card number guard off');
 }
 
 function fail(code: ErrorCode, field: string, detail: string): never {

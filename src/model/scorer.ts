@@ -3,6 +3,8 @@ export interface Scorer {
   readonly modelVersion: string;
   /** feature names, in the order of the columns */
   readonly featureNames: readonly string[];
+  /** per column: index of that feature in the catalogue */
+  readonly columns: Int32Array;
   readonly thresholds: ModelThresholds;
   /**
    * @param rows row-major, `count × featureNames.length`, missing values are NaN

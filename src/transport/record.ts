@@ -1,3 +1,5 @@
+import type { FraudstreamError } from '../domain/errors.ts';
+
 /** A header may repeat: the values are kept in order. */
 export type RecordHeaders = Readonly<Record<string, Buffer | readonly Buffer[]>>;
 
@@ -10,6 +12,8 @@ export interface InputRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: RecordHeaders | null;
+  /** set when the transport could not read this (a corrupt batch or line): `value` holds the original bytes */
+  readonly failure?: FraudstreamError;
 }
 
 /** Records of one partition in offset order. Buffers are valid until the batch is acknowledged. */

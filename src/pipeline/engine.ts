@@ -1,0 +1,383 @@
+import type { DecisionEncoder, TransactionDecoder } from '../codec/codec.ts';
+import { deadLetterOf } from '../codec/dead-letter.ts';
+import { passHeaders } from '../codec/pass-headers.ts';
+import type { Policy } from '../decision/policy.ts';
+import { verdictOf } from '../decision/policy.ts';
+import { explain } from '../decision/reasons.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Decision, FlaggedTransaction, Reason } from '../domain/decision.ts';
+import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import type { Transaction } from '../domain/transaction.ts';
+import { computeFeatures, inexactWindows } from '../features/compute.ts';
+import { describeDuration } from '../features/duration.ts';
+import { Extractor } from '../features/extract.ts';
+import type { Plan } from '../features/plan.ts';
+import type { Scorer } from '../model/scorer.ts';
+import { EventView } from '../state/event-view.ts';
+import type { UserHistory } from '../state/history.ts';
+import { measureAsOf } from '../state/measure-as-of.ts';
+import { Measures } from '../state/measures.ts';
+import type { PartitionHistories } from '../state/partition-histories.ts';
+import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
+import { KIND, classify, isFolded, type Classified, type Kind } from './event-kind.ts';
+import { emptyReport, type BatchReport } from './report.ts';
+
+export interface EngineOptions {
+  readonly futureSkewMs: number;
+}
+
+export interface BatchResult {
+  readonly outputs: OutputRecord[];
+  readonly report: BatchReport;
+}
+
+/** A decoded record and all that its decision will need. */
+interface Work {
+  readonly record: InputRecord;
+  readonly transaction: Transaction;
+  history: UserHistory | null;
+  kind: Kind;
+  /** its place in the log when it was measured: repeats stand where the first stood */
+  seenBefore: number;
+  firstOffset: number;
+  inexact: number;
+}
+
+/**
+ * The spine: one batch of one partition, top to bottom, in data order. Decode, load histories, features as of each
+ * event, fold it in, score, decide, encode. Publishing, committing and flushing are the caller's (`PartitionWorker`,
+ * `FileRunner`), in this order.
+ *
+ * Buffers are reused from batch to batch: one batch at a time per engine.
+ */
+export class Engine {
+  readonly plan: Plan;
+  private readonly decoder: TransactionDecoder;
+  private readonly encoder: DecisionEncoder;
+  private readonly scorer: Scorer;
+  private readonly policy: Policy;
+  private readonly clock: Clock;
+  private readonly options: EngineOptions;
+  private readonly extractor: Extractor;
+  private readonly event: EventView;
+  private readonly measures: Measures;
+  private readonly classified: Classified = { kind: KIND.normal, row: -1 };
+  private features = new Float64Array(0);
+  private rows = new Float32Array(0);
+  private scores = new Float64Array(0);
+
+  constructor(
+    plan: Plan,
+    ports: { decoder: TransactionDecoder; encoder: DecisionEncoder; scorer: Scorer; policy: Policy; clock: Clock },
+    options: EngineOptions,
+  ) {
+    this.plan = plan;
+    this.decoder = ports.decoder;
+    this.encoder = ports.encoder;
+    this.scorer = ports.scorer;
+    this.policy = ports.policy;
+    this.clock = ports.clock;
+    this.options = options;
+    this.extractor = new Extractor(plan);
+    this.event = new EventView(plan.layout);
+    this.measures = new Measures(plan.layout);
+  }
+
+  /**
+   * Decides a batch. Rejects before anything was folded when the registry or the store do not answer (retriable: try
+   * the same batch again), or with FS_STATE_CONFLICT (the partition must be acquired anew).
+   * @param histories null = decide without history (the store is away and the policy says so): nothing is folded
+   */
+  async decide(batch: InputBatch, histories: PartitionHistories | null): Promise<BatchResult> {
+    const report = emptyReport();
+    const outputs: OutputRecord[] = [];
+    const clock = this.clock;
+    const start = clock.monotonicMs();
+    await this.decoder.prepare(batch.records);
+    const work = this.decode(batch.records, outputs, report);
+    const decoded = clock.monotonicMs();
+    if (histories) {
+      await histories.load(work.map((one) => one.transaction.user_id));
+      report.cacheHits += histories.hits;
+      report.cacheMisses += histories.misses;
+      histories.hits = 0;
+      histories.misses = 0;
+    }
+    const loaded = clock.monotonicMs();
+    this.measure(work, histories, report);
+    if (histories && batch.records.length > 0) {
+      histories.position = batch.records[batch.records.length - 1]!.offset + 1;
+    }
+    const measured = clock.monotonicMs();
+    const scored = await this.score(work.length);
+    const scoredAt = clock.monotonicMs();
+    this.publish(work, scored, histories === null, outputs, report);
+    const end = clock.monotonicMs();
+    const stageMs = report.stageMs;
+    stageMs[0] = decoded - start;
+    stageMs[1] = loaded - decoded;
+    stageMs[2] = measured - loaded;
+    stageMs[3] = scoredAt - measured;
+    stageMs[4] = end - scoredAt;
+    report.records = batch.records.length;
+    return { outputs, report };
+  }
+
+  /** Folds records whose decisions were published before: nothing comes out. Rejects as `decide` does. */
+  async foldSilently(records: readonly InputRecord[], histories: PartitionHistories): Promise<void> {
+    await this.decoder.prepare(records);
+    const work = this.decode(records, null, emptyReport());
+    await histories.load(work.map((one) => one.transaction.user_id));
+    for (const one of work) {
+      const entry = histories.get(one.transaction.user_id);
+      this.classifyOne(one, entry.history);
+      if (isFolded(one.kind) && entry.history.fold(this.event)) histories.markDirty(entry);
+    }
+    if (records.length > 0) histories.position = records[records.length - 1]!.offset + 1;
+  }
+
+  /** Features of a batch without a decision, for training: calls back per row. */
+  async exportRows(
+    batch: InputBatch,
+    histories: PartitionHistories,
+    row: (work: { record: InputRecord; transaction: Transaction; kind: Kind }, values: Float64Array) => void,
+  ): Promise<BatchReport> {
+    const report = emptyReport();
+    await this.decoder.prepare(batch.records);
+    const work = this.decode(batch.records, [], report);
+    await histories.load(work.map((one) => one.transaction.user_id));
+    this.measure(work, histories, report);
+    const width = this.plan.steps.length;
+    work.forEach((one, k) => row(one, this.features.subarray(k * width, (k + 1) * width)));
+    report.records = batch.records.length;
+    return report;
+  }
+
+  private decode(records: readonly InputRecord[], outputs: OutputRecord[] | null, report: BatchReport): Work[] {
+    const work: Work[] = [];
+    for (const record of records) {
+      try {
+        const transaction = record.failure ? fail(record.failure) : this.decoder.decode(record);
+        work.push({ record, transaction, history: null, kind: KIND.normal, seenBefore: 0, firstOffset: -1, inexact: 0 });
+      } catch (thrown) {
+        const error = toFraudstreamError(thrown);
+        if (error.retriable) throw error;
+        report.deadLetters.set(error.code, (report.deadLetters.get(error.code) ?? 0) + 1);
+        outputs?.push(deadLetterOf(record, error));
+      }
+    }
+    return work;
+  }
+
+  private classifyOne(one: Work, history: UserHistory): void {
+    this.extractor.extract(one.transaction, one.record.offset, this.event);
+    classify(history, this.event, one.record.timestampMs, this.options.futureSkewMs, this.classified);
+    one.kind = this.classified.kind;
+  }
+
+  /** Each event in offset order: its features from the history before it, then it becomes history. */
+  private measure(work: readonly Work[], histories: PartitionHistories | null, report: BatchReport): void {
+    const { plan, event, measures } = this;
+    const width = plan.steps.length;
+    this.reserve(work.length);
+    for (let k = 0; k < work.length; k++) {
+      const one = work[k]!;
+      if (!histories) {
+        this.extractor.extract(one.transaction, one.record.offset, event);
+        measures.reset();
+      } else {
+        const entry = histories.get(one.transaction.user_id);
+        const history = entry.history;
+        one.history = history;
+        this.classifyOne(one, history);
+        this.measureOne(one, history);
+        if (isFolded(one.kind)) {
+          history.fold(event);
+          histories.markDirty(entry);
+        }
+      }
+      computeFeatures(plan, event, measures, this.features, k * width);
+      one.inexact = inexactWindows(measures);
+      this.count(one, report);
+    }
+  }
+
+  private measureOne(one: Work, history: UserHistory): void {
+    const event = this.event;
+    if (one.kind === KIND.known) {
+      throw new FraudstreamError('FS_STATE_AHEAD', 'a history holds a record that is not decided yet', {
+        topic: one.record.topic,
+        partition: one.record.partition,
+        offset: one.record.offset,
+      });
+    }
+    one.seenBefore = one.record.offset;
+    if (isFolded(one.kind) && history.isInOrder(event.timeMs)) {
+      history.measure(event, this.measures);
+      return;
+    }
+    let row = history.rows.upperBound(event.timeMs);
+    let beforeOffset = Infinity;
+    if (one.kind === KIND.repeat) {
+      row = this.classified.row;
+      beforeOffset = history.rows.offset(row);
+      one.firstOffset = beforeOffset;
+      one.seenBefore = beforeOffset;
+    }
+    measureAsOf(history, event, { row, beforeOffset }, this.measures);
+  }
+
+  private async score(count: number): Promise<boolean> {
+    if (count === 0) return true;
+    const { columns } = this.scorer;
+    const width = this.plan.steps.length;
+    const { features, rows } = this;
+    let at = 0;
+    for (let k = 0; k < count; k++) {
+      for (let c = 0; c < columns.length; c++) rows[at++] = features[k * width + columns[c]!]!;
+    }
+    try {
+      await this.scorer.score(rows.subarray(0, count * columns.length), count, this.scores);
+      return true;
+    } catch (thrown) {
+      if (toFraudstreamError(thrown).code !== 'FS_MODEL_FAILED') throw thrown;
+      this.scores.fill(0, 0, count);
+      return false;
+    }
+  }
+
+  private publish(
+    work: readonly Work[],
+    scored: boolean,
+    withoutHistory: boolean,
+    outputs: OutputRecord[],
+    report: BatchReport,
+  ): void {
+    const decisionMs = this.clock.nowMs();
+    for (let k = 0; k < work.length; k++) {
+      const one = work[k]!;
+      const { record, transaction } = one;
+      const degraded = this.degradedOf(one, scored, withoutHistory);
+      const score = this.scores[k]!;
+      const { verdict, flagged } = verdictOf(this.policy, score);
+      const decision: Decision = {
+        decision_id: `${record.topic}/${record.partition}/${record.offset}`,
+        transaction_id: transaction.transaction_id,
+        user_id: transaction.user_id,
+        decision: verdict,
+        flagged,
+        score,
+        model_version: this.scorer.modelVersion,
+        policy_version: this.policy.version,
+        catalogue_fingerprint: this.plan.fingerprint,
+        reasons: this.reasonsOf(one, k, flagged),
+        input_topic: record.topic,
+        input_partition: record.partition,
+        input_offset: record.offset,
+        event_time: transaction.event_time,
+        decision_time: decisionMs,
+        exact: one.inexact === 0 && degraded.length === 0,
+        late: one.kind === KIND.late,
+        future: one.kind === KIND.future,
+        duplicate_of: one.firstOffset < 0 ? null : `${record.topic}/${record.partition}/${one.firstOffset}`,
+        degraded,
+      };
+      if (verdict === 'BLOCK') report.blocked++;
+      if (degraded.length > 0) report.degraded++;
+      const headers = passHeaders(record.headers);
+      const output = {
+        partition: record.partition,
+        key: Buffer.from(transaction.user_id),
+        headers,
+        timestampMs: decisionMs,
+      };
+      outputs.push({ ...output, stream: 'decisions', value: this.encoder.encodeDecision(decision) });
+      if (flagged) {
+        report.flagged++;
+        outputs.push({ ...output, stream: 'flagged', value: this.encoder.encodeFlagged(this.caseOf(one, k, decision)) });
+      }
+    }
+  }
+
+  private degradedOf(one: Work, scored: boolean, withoutHistory: boolean): string[] {
+    if (one.inexact === 0 && scored && !withoutHistory) return NOTHING;
+    const degraded: string[] = [];
+    this.plan.layout.windowsMs.forEach((windowMs, w) => {
+      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${describeDuration(windowMs).replace(' ', '')}`);
+    });
+    if (!scored) degraded.push('model-unavailable');
+    if (withoutHistory) degraded.push('no-history');
+    return degraded;
+  }
+
+  private reasonsOf(one: Work, k: number, flagged: boolean): Reason[] {
+    if (!flagged && one.kind !== KIND.reused) return NO_REASONS;
+    const reasons: Reason[] = [];
+    if (one.kind === KIND.reused) reasons.push(REUSED);
+    if (flagged && one.history) {
+      const row = one.history.rows.upperBound(one.transaction.event_time);
+      const context = {
+        history: one.history,
+        row,
+        beforeOffset: one.seenBefore,
+        currency: one.transaction.currency,
+      };
+      reasons.push(...explain(this.plan, this.features, k * this.plan.steps.length, context));
+    }
+    return reasons.slice(0, LIMITS.reasonsMax);
+  }
+
+  private caseOf(one: Work, k: number, decision: Decision): FlaggedTransaction {
+    const features: Record<string, number | null> = {};
+    const width = this.plan.steps.length;
+    this.plan.names.forEach((name, f) => {
+      const value = this.features[k * width + f]!;
+      features[name] = Number.isNaN(value) ? null : value;
+    });
+    const history: FlaggedTransaction['history'] = [];
+    const rows = one.history?.rows;
+    if (rows) {
+      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.history!.detailStart; row--) {
+        if (history.length >= LIMITS.historyEntriesMax) break;
+        if (rows.offset(row) >= one.seenBefore) continue;
+        history.push({
+          event_time: rows.timeMs(row),
+          amount_minor: rows.amountMinor(row),
+          input_offset: rows.offset(row),
+        });
+      }
+    }
+    return { decision, transaction: one.transaction, features, history };
+  }
+
+  private count(one: Work, report: BatchReport): void {
+    if (one.kind === KIND.late) report.late++;
+    else if (one.kind === KIND.future) report.future++;
+    else if (one.kind === KIND.repeat) report.repeated++;
+    else if (one.kind === KIND.reused) report.reused++;
+    if (one.inexact !== 0) report.inexact++;
+  }
+
+  private reserve(count: number): void {
+    if (this.scores.length >= count) return;
+    const room = Math.max(256, count);
+    this.features = new Float64Array(room * this.plan.steps.length);
+    this.rows = new Float32Array(room * this.scorer.columns.length);
+    this.scores = new Float64Array(room);
+  }
+}
+
+const NOTHING: string[] = [];
+const NO_REASONS: Reason[] = [];
+const REUSED: Reason = {
+  code: 'transaction_id_reused',
+  value: null,
+  usual: null,
+  contribution: null,
+  text: 'this transaction id was used before for another payment',
+};
+
+function fail(failure: FraudstreamError): never {
+  throw failure;
+}

@@ -1,0 +1,162 @@
+import { FraudstreamError } from '../domain/errors.ts';
+import { decodeHistory, encodeHistory } from './blob.ts';
+import { HistoryCache, type CacheBudget, type CacheEntry } from './cache.ts';
+import { EventView } from './event-view.ts';
+import { UserHistory } from './history.ts';
+import type { Layout } from './layout.ts';
+import type { PartitionStore } from './store.ts';
+
+export interface FlushReport {
+  readonly users: number;
+  readonly bytes: number;
+}
+
+/**
+ * The histories of one input partition, between its store and the batch in hand. One writer: whoever owns the
+ * partition. Counts its own cache hits and misses; the caller takes them.
+ */
+export class PartitionHistories {
+  private readonly layout: Layout;
+  private readonly store: PartitionStore;
+  private readonly cache: HistoryCache;
+  private readonly scratch: EventView;
+  /** what the store must hold: the last flushed watermark, and the one on its way (null = none yet) */
+  private storedWatermark: number | null = null;
+  private flyingWatermark: number | null = null;
+  private flight: Promise<void> | null = null;
+  /** next input offset to fold */
+  position = 0;
+  hits = 0;
+  misses = 0;
+
+  constructor(layout: Layout, store: PartitionStore, budget: CacheBudget) {
+    this.layout = layout;
+    this.store = store;
+    this.cache = new HistoryCache(budget);
+    this.scratch = new EventView(layout);
+  }
+
+  get watermark(): number | null {
+    return this.storedWatermark;
+  }
+
+  get dirtyCount(): number {
+    return this.cache.dirtyCount;
+  }
+
+  get isFlushing(): boolean {
+    return this.flight !== null;
+  }
+
+  /** Forgets what is in memory and starts from what is stored. */
+  restart(watermark: number | null): void {
+    this.cache.clear();
+    this.storedWatermark = watermark;
+    this.flyingWatermark = null;
+    this.position = watermark ?? 0;
+  }
+
+  clear(): void {
+    this.cache.clear();
+  }
+
+  /**
+   * Brings the histories of these users into memory: one read for all that are not there.
+   * Throws FS_STATE_CONFLICT when the store is not where this owner left it (a failover lost writes, or somebody else
+   * wrote): nothing may be decided from it, see B2 in docs/adr/0002. FS_STATE_UNAVAILABLE as the store does.
+   */
+  async load(keys: readonly string[]): Promise<void> {
+    const missing = new Set<string>();
+    for (const key of keys) {
+      if (this.cache.get(key)) this.hits++;
+      else missing.add(key);
+    }
+    this.misses += missing.size;
+    if (missing.size === 0) return;
+    const wanted = [...missing];
+    const before = [this.storedWatermark, this.flyingWatermark];
+    const { watermark, blobs } = await this.store.load(wanted);
+    const legal = watermark === this.storedWatermark || watermark === this.flyingWatermark || before.includes(watermark);
+    if (!legal) {
+      const expected = this.flyingWatermark ?? this.storedWatermark;
+      throw new FraudstreamError('FS_STATE_CONFLICT', `watermark ${watermark} found, ${expected} expected`);
+    }
+    wanted.forEach((key, k) => {
+      const blob = blobs[k];
+      this.cache.add(key, blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout));
+    });
+  }
+
+  /** Only after `load` of this key. */
+  get(key: string): CacheEntry {
+    const entry = this.cache.get(key);
+    if (!entry) throw new FraudstreamError('FS_INTERNAL', 'a history was used before it was loaded');
+    return entry;
+  }
+
+  markDirty(entry: CacheEntry): void {
+    this.cache.markDirty(entry);
+  }
+
+  /** Between batches: evicts what does not fit. */
+  trim(): void {
+    this.cache.trim();
+  }
+
+  /**
+   * Writes what changed, and the position. The blobs are made before it returns its promise, so that the next batch
+   * may fold on at once; one flush is under way at a time. Everything folded must have been committed.
+   */
+  flush(): Promise<FlushReport> {
+    if (this.flight) throw new FraudstreamError('FS_INTERNAL', 'a flush is under way');
+    const watermark = this.position;
+    if (watermark === this.storedWatermark) return Promise.resolve({ users: 0, bytes: 0 });
+    const entries = this.cache.takeDirty();
+    const blobs = entries.map((entry) => encodeHistory(entry.history));
+    const bytes = blobs.reduce((sum, blob) => sum + blob.length, 0);
+    this.flyingWatermark = watermark;
+    const flight = this.write(entries, blobs, watermark);
+    this.flight = flight.catch(() => undefined);
+    return flight.then(() => ({ users: entries.length, bytes }));
+  }
+
+  /** Resolves when no flush is under way. */
+  async settled(): Promise<void> {
+    while (this.flight) await this.flight;
+  }
+
+  private async write(entries: readonly CacheEntry[], blobs: readonly Uint8Array[], watermark: number): Promise<void> {
+    try {
+      await this.store.flush({
+        expectedWatermark: this.storedWatermark,
+        watermark,
+        fingerprint: this.layout.fingerprint,
+        keys: entries.map((entry) => entry.key),
+        blobs,
+      });
+      this.storedWatermark = watermark;
+      this.cache.flushed(entries);
+    } catch (error) {
+      // The outcome may be unknown. What was to be written is dirty again, so that nothing is evicted unwritten.
+      this.cache.flushed(entries);
+      for (const entry of entries) this.cache.markDirty(entry);
+      throw error;
+    } finally {
+      this.flyingWatermark = null;
+      this.flight = null;
+    }
+  }
+
+  /**
+   * After a flush whose outcome is unknown: what does the store say? Throws FS_STATE_CONFLICT when it holds neither
+   * what was there before nor what was to be written.
+   */
+  async resolveFlush(attempted: number): Promise<void> {
+    const { watermark } = await this.store.readState();
+    if (watermark === this.storedWatermark) return;
+    if (watermark !== attempted) {
+      throw new FraudstreamError('FS_STATE_CONFLICT', `watermark ${watermark} found after a flush of ${attempted}`);
+    }
+    this.storedWatermark = watermark;
+  }
+}
