@@ -32,7 +32,7 @@ export const ERRORS = {
   FS_KAFKA_UNAVAILABLE: { stage: 'fetch', retriable: true, text: 'Kafka does not answer' },
   FS_KAFKA_TOPIC_MISSING: { stage: 'fetch', retriable: true, text: 'a topic does not exist' },
   FS_KAFKA_REFUSED: { stage: 'fetch', retriable: false, text: 'Kafka refused the request (authorization or configuration)' },
-  FS_KAFKA_FENCED: { stage: 'publish', retriable: false, text: 'another member of the group owns this partition now' },
+  FS_KAFKA_FENCED: { stage: 'commit', retriable: true, text: 'another member of the group owns this partition now' },
   FS_OFFSET_OUT_OF_RANGE: { stage: 'fetch', retriable: false, text: 'the position is no longer in the log' },
   FS_STATE_UNAVAILABLE: { stage: 'load', retriable: true, text: 'the state store does not answer' },
   FS_STATE_CONFLICT: { stage: 'flush', retriable: true, text: 'another owner has moved the watermark of this partition' },

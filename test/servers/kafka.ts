@@ -236,7 +236,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     folder,
     pid: (node = 1) => nodeOf(node).process?.pid ?? -1,
     async stop() {
-      await Promise.all(nodes.map((node) => node.process?.stop(10_000)));
+      await Promise.all(nodes.map(async (node) => node.process?.stop(10_000)));
       removeFolder(folder);
     },
     kill9: async (node = 1) => nodeOf(node).process?.kill9(),

@@ -1,0 +1,311 @@
+import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
+import { backoffMs, pauseFor, settlesWithin } from './backoff.ts';
+import type { KafkaClient } from './client.ts';
+import { Fetcher } from './fetcher.ts';
+import { kafkaErrorType } from './kafka-errors.ts';
+import type { Cluster } from './kafkajs-internals.ts';
+import { Leaders } from './leaders.ts';
+import { checkOffset, readLogRange, type LogRange } from './log-offsets.ts';
+import { Membership, type Generation } from './membership.ts';
+import {
+  PartitionTask,
+  type AssignedPartition,
+  type PartitionHandler,
+  type PartitionProgress,
+} from './partition-task.ts';
+
+/** A member of a consumer group that hands each of its partitions' batches to a handler, one at a time per partition. */
+
+export interface ConsumerHandler extends PartitionHandler {
+  /**
+   * After the last batch of these partitions: on rebalance, stop, or (`lost`) when the group went on without us.
+   * Batches in hand have ended, or have been waited for in vain: their commits are refused then.
+   */
+  onRevoked(partitions: readonly AssignedPartition[], lost: boolean): Promise<void>;
+}
+
+export interface ConsumerOptions {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  readonly readCommitted?: boolean;
+  /** how long a fetch may wait at the broker when nothing is there; default 30 */
+  readonly waitMsMax?: number;
+  /** default 8 MiB */
+  readonly bytesMax?: number;
+  /** per fetch and partition; up to twice this lies ready in memory; default 1 MiB */
+  readonly partitionBytesMax?: number;
+  /** per batch handed over; default 2,000 records and 4 MiB of values */
+  readonly batchRecordsMax?: number;
+  readonly batchValueBytesMax?: number;
+  /** default 10,000 */
+  readonly sessionTimeoutMs?: number;
+  /** default 1,000 */
+  readonly heartbeatMs?: number;
+  /** how long the group waits for a member to finish its batch and join again; default 60,000 */
+  readonly rebalanceTimeoutMs?: number;
+}
+
+export interface ConsumerProgress {
+  /** 'joining' also while Kafka is away */
+  readonly state: 'stopped' | 'joining' | 'joined' | 'revoking';
+  readonly memberId: string;
+  readonly generation: number;
+  readonly partitions: readonly PartitionProgress[];
+  /** of the consumer as a whole; a partition has its own */
+  readonly error: FraudstreamError | null;
+}
+
+const JOIN_BACKOFF_BASE_MS = 100;
+const JOIN_BACKOFF_MS_MAX = 5_000;
+const PARTITION_COUNT_CHECK_MS = 60_000;
+
+type GenerationEnd = 'stop' | 'rebalance' | 'lost';
+
+export class KafkaConsumer {
+  private readonly client: KafkaClient;
+  private readonly options: Required<ConsumerOptions>;
+  private readonly handler: ConsumerHandler;
+  private readonly paused = new Set<string>();
+  private stopping = new AbortController();
+  private running: Promise<void> | null = null;
+  private leaders: Leaders | null = null;
+  private tasks: readonly PartitionTask[] = [];
+  private state: ConsumerProgress['state'] = 'stopped';
+  private generation: Generation | null = null;
+  private lastError: FraudstreamError | null = null;
+
+  constructor(client: KafkaClient, options: ConsumerOptions, handler: ConsumerHandler) {
+    this.client = client;
+    this.handler = handler;
+    this.options = {
+      readCommitted: true,
+      waitMsMax: 30,
+      bytesMax: 8_388_608,
+      partitionBytesMax: 1_048_576,
+      batchRecordsMax: 2_000,
+      batchValueBytesMax: 4_194_304,
+      sessionTimeoutMs: 10_000,
+      heartbeatMs: 1_000,
+      rebalanceTimeoutMs: 60_000,
+      ...options,
+    };
+  }
+
+  /** Begins to join, and goes on by itself: Kafka being away is waited for, never thrown. */
+  start(): void {
+    if (this.running !== null) return;
+    this.stopping = new AbortController();
+    const { signal } = this.stopping;
+    this.running = this.run(signal).finally(() => {
+      this.state = 'stopped';
+    });
+  }
+
+  /** Finishes the batches in hand, calls onRevoked, leaves the group. Resolves when all that is done. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+    this.running = null;
+  }
+
+  /** Leaves and joins anew with new connections: what to try when nothing moves. */
+  async restart(): Promise<void> {
+    await this.stop();
+    this.start();
+  }
+
+  /** Kept over rebalances until `resume`. The batch in hand goes on. */
+  pause(topic: string, partition: number): void {
+    this.paused.add(`${topic}/${partition}`);
+    this.task(topic, partition)?.pause();
+  }
+
+  resume(topic: string, partition: number): void {
+    this.paused.delete(`${topic}/${partition}`);
+    this.task(topic, partition)?.resume();
+  }
+
+  progress(): ConsumerProgress {
+    return {
+      state: this.state,
+      memberId: this.generation?.memberId ?? '',
+      generation: this.generation?.id ?? -1,
+      partitions: this.tasks.map((task) => task.progress()),
+      error: this.lastError,
+    };
+  }
+
+  /** Where the log of a partition begins and ends now. Throws FS_KAFKA_UNAVAILABLE when not connected. */
+  async logRange(topic: string, partition: number): Promise<LogRange> {
+    if (this.leaders === null) throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', 'the consumer is not connected');
+    return readLogRange(this.leaders, topic, partition);
+  }
+
+  private task(topic: string, partition: number): PartitionTask | undefined {
+    return this.tasks.find((task) => task.topic === topic && task.partition === partition);
+  }
+
+  private async run(stop: AbortSignal): Promise<void> {
+    let attempt = 0;
+    while (!stop.aborted) {
+      const cluster = this.client.openCluster();
+      try {
+        this.state = 'joining';
+        await this.serveConnection(cluster, stop, () => {
+          attempt = 0;
+          this.lastError = null;
+        });
+      } catch (error) {
+        this.lastError = toFraudstreamError(error, 'FS_KAFKA_UNAVAILABLE');
+        const waitMs = backoffMs(attempt++, JOIN_BACKOFF_BASE_MS, JOIN_BACKOFF_MS_MAX);
+        const { code, message } = this.lastError;
+        this.client.log('warn', 'consumer begins anew', { code, error: message, waitMs });
+        await pauseFor(waitMs, stop);
+      } finally {
+        this.leaders = null;
+        // A broker that does not answer must not hold up a restart.
+        await settlesWithin(cluster.disconnect(), 2_000);
+      }
+    }
+  }
+
+  /** Joins again and again over one set of connections, until stopped (returns) or something fails (throws). */
+  private async serveConnection(cluster: Cluster, stop: AbortSignal, onJoined: () => void): Promise<void> {
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
+    const leaders = new Leaders(cluster);
+    await leaders.add(topics);
+    this.leaders = leaders;
+    const membership = new Membership(cluster, leaders, { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs });
+    try {
+      let failures = 0;
+      while (!stop.aborted) {
+        this.state = 'joining';
+        try {
+          this.generation = await membership.join();
+        } catch (error) {
+          // The group often wants another round, or the coordinator moves: only then new connections would be wasted.
+          if (kafkaErrorType((error as Error).cause).startsWith('KafkaJS') || ++failures > 10) throw error;
+          await pauseFor(backoffMs(failures, 20, 1_000), stop);
+          continue;
+        }
+        failures = 0;
+        onJoined();
+        await this.serveGeneration(membership, leaders, this.generation, stop);
+      }
+    } finally {
+      await settlesWithin(membership.leave(), 2_000);
+    }
+  }
+
+  private async serveGeneration(
+    membership: Membership,
+    leaders: Leaders,
+    generation: Generation,
+    stop: AbortSignal,
+  ): Promise<void> {
+    const { options, client } = this;
+    const { waitMsMax, bytesMax, partitionBytesMax, readCommitted } = options;
+    const fetcher = new Fetcher(
+      leaders,
+      { waitMsMax, bytesMin: 1, bytesMax, partitionBytesMax, readCommitted },
+      client.requestTimeoutMs,
+      client.log,
+    );
+    const taskOptions = {
+      readCommitted,
+      recordsMax: options.batchRecordsMax,
+      bytesMax: options.batchValueBytesMax,
+      prefetchBytes: partitionBytesMax,
+    };
+    this.tasks = generation.assigned.map(
+      (place) =>
+        new PartitionTask(
+          place,
+          generation.id,
+          (offset, metadata) => membership.commit(generation, place, offset, metadata),
+          this.handler,
+          taskOptions,
+          (offset) => checkOffset(leaders, place.topic, place.partition, offset),
+          () => fetcher.wake(),
+          client.log,
+          this.paused.has(`${place.topic}/${place.partition}`),
+        ),
+    );
+    this.state = 'joined';
+    client.log('info', 'joined the group', {
+      group: options.groupId,
+      generation: generation.id,
+      partitions: generation.assigned.map(({ topic, partition }) => `${topic}/${partition}`),
+    });
+    fetcher.setTargets(this.tasks);
+    let end: GenerationEnd = 'lost';
+    try {
+      end = await this.keepAlive(membership, leaders, generation, stop);
+    } finally {
+      this.state = 'revoking';
+      fetcher.stop();
+      await this.revoke(membership, generation, end);
+    }
+  }
+
+  /** Heartbeats until the generation ends. Without an answer for the session timeout, others own what we own. */
+  private async keepAlive(
+    membership: Membership,
+    leaders: Leaders,
+    generation: Generation,
+    stop: AbortSignal,
+  ): Promise<GenerationEnd> {
+    const { heartbeatMs, sessionTimeoutMs, topics } = this.options;
+    const counts = topics.map((topic) => leaders.partitionCount(topic));
+    let answeredAtMs = Date.now();
+    let checkedAtMs = Date.now();
+    for (;;) {
+      await pauseFor(heartbeatMs, stop);
+      if (stop.aborted) return 'stop';
+      const answer = await membership.heartbeat(generation);
+      const nowMs = Date.now();
+      if (answer === 'rebalance' || answer === 'lost') return answer;
+      if (answer === 'alive') answeredAtMs = nowMs;
+      else if (nowMs - answeredAtMs > sessionTimeoutMs) return 'lost';
+      if (nowMs - checkedAtMs > PARTITION_COUNT_CHECK_MS) {
+        checkedAtMs = nowMs;
+        await leaders.refreshIfOld().catch(() => undefined);
+        if (topics.some((topic, i) => leaders.partitionCount(topic) !== counts[i])) {
+          this.client.log('warn', 'the number of partitions has changed', { topics });
+          return 'rebalance';
+        }
+      }
+    }
+  }
+
+  private async revoke(membership: Membership, generation: Generation, end: GenerationEnd): Promise<void> {
+    const { tasks, client, options } = this;
+    for (const task of tasks) task.revoke();
+    let draining = true;
+    // The group waits for us, but it drops a member that is silent.
+    const beating = (async () => {
+      while (draining && end !== 'lost') {
+        await new Promise((done) => setTimeout(done, options.heartbeatMs));
+        if (draining) await membership.heartbeat(generation);
+      }
+    })();
+    const all = Promise.all(tasks.map((task) => task.done));
+    const deadlineMs = end === 'lost' ? options.sessionTimeoutMs : Math.floor(options.rebalanceTimeoutMs * 0.8);
+    if (!(await settlesWithin(all, deadlineMs))) {
+      client.log('error', 'a batch did not end in time; its commit will be refused', { deadlineMs });
+    }
+    try {
+      await this.handler.onRevoked(
+        tasks.map((task) => task.assigned),
+        end === 'lost',
+      );
+    } catch (error) {
+      const { code, message } = toFraudstreamError(error);
+      client.log('error', 'after revocation', { code, error: message });
+    }
+    draining = false;
+    this.tasks = [];
+    client.log('info', 'gave back partitions', { generation: generation.id, reason: end });
+    void beating;
+  }
+}

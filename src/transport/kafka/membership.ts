@@ -1,0 +1,160 @@
+import { assignPartitions, ASSIGNER_NAME } from './assigner.ts';
+import { fromKafka, isCoordinatorMoved, isFenced, isTransport, kafkaErrorType } from './kafka-errors.ts';
+import { dropConnections, memberProtocol, type Broker, type Cluster } from './kafkajs-internals.ts';
+import type { Leaders } from './leaders.ts';
+
+/** One member of a consumer group: joins, keeps its place, commits as the generation that it is, leaves. */
+
+const { MemberMetadata, MemberAssignment } = memberProtocol;
+const PROTOCOL_VERSION = 1;
+const COMMIT_TRIES_MAX = 6;
+
+export interface Generation {
+  readonly id: number;
+  readonly memberId: string;
+  readonly assigned: readonly { readonly topic: string; readonly partition: number }[];
+}
+
+export interface MembershipOptions {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+}
+
+export class Membership {
+  private readonly cluster: Cluster;
+  private readonly leaders: Leaders;
+  private readonly options: MembershipOptions;
+  private memberId = '';
+  private coordinator: Broker | null = null;
+
+  constructor(cluster: Cluster, leaders: Leaders, options: MembershipOptions) {
+    this.cluster = cluster;
+    this.leaders = leaders;
+    this.options = options;
+  }
+
+  /** Joins or rejoins, and returns what was assigned. Throws as one of ours; the caller tries again. */
+  async join(): Promise<Generation> {
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
+    try {
+      const coordinator = await this.findCoordinator();
+      const joined = await coordinator.joinGroup({
+        groupId,
+        sessionTimeout: sessionTimeoutMs,
+        rebalanceTimeout: rebalanceTimeoutMs,
+        memberId: this.memberId,
+        groupProtocols: [
+          { name: ASSIGNER_NAME, metadata: MemberMetadata.encode({ version: PROTOCOL_VERSION, topics }) },
+        ],
+      });
+      this.memberId = joined.memberId;
+      const groupAssignment = joined.leaderId === joined.memberId ? await this.assign(joined.members) : [];
+      const { memberAssignment } = await coordinator.syncGroup({
+        groupId,
+        generationId: joined.generationId,
+        memberId: joined.memberId,
+        groupAssignment,
+      });
+      const mine = MemberAssignment.decode(memberAssignment)?.assignment ?? {};
+      const assigned = Object.entries(mine)
+        .filter(([topic]) => topics.includes(topic))
+        .flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition })));
+      return { id: joined.generationId, memberId: joined.memberId, assigned };
+    } catch (error) {
+      this.forget(error);
+      throw fromKafka(error, `cannot join the group ${groupId}`);
+    }
+  }
+
+  private async assign(
+    members: readonly { memberId: string; memberMetadata: Buffer }[],
+  ): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
+    await this.leaders.refresh();
+    const counts = new Map(this.options.topics.map((topic) => [topic, this.leaders.partitionCount(topic)]));
+    const subscriptions = members.map(({ memberId, memberMetadata }) => ({
+      memberId,
+      topics: MemberMetadata.decode(memberMetadata).topics,
+    }));
+    return [...assignPartitions(subscriptions, counts)].map(([memberId, assignment]) => ({
+      memberId,
+      memberAssignment: MemberAssignment.encode({ version: PROTOCOL_VERSION, assignment }),
+    }));
+  }
+
+  /**
+   * 'alive'; 'rebalance' when the group wants all to join again; 'lost' when it goes on without us; 'unreachable' when
+   * nobody knows: the caller counts the time since the last answer.
+   */
+  async heartbeat(generation: Generation): Promise<'alive' | 'rebalance' | 'lost' | 'unreachable'> {
+    const { groupId } = this.options;
+    try {
+      const coordinator = this.coordinator ?? (await this.findCoordinator());
+      await coordinator.heartbeat({ groupId, groupGenerationId: generation.id, memberId: generation.memberId });
+      return 'alive';
+    } catch (error) {
+      const type = kafkaErrorType(error);
+      this.forget(error);
+      if (type === 'REBALANCE_IN_PROGRESS') return 'rebalance';
+      return isFenced(error) ? 'lost' : 'unreachable';
+    }
+  }
+
+  /** Commits as this generation. Throws FS_KAFKA_FENCED when the group has moved on, else as fromKafka says. */
+  async commit(
+    generation: Generation,
+    place: { readonly topic: string; readonly partition: number },
+    offset: number,
+    metadata: string | null,
+  ): Promise<void> {
+    const { groupId } = this.options;
+    const { topic, partition } = place;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const coordinator = this.coordinator ?? (await this.findCoordinator());
+        await coordinator.offsetCommit({
+          groupId,
+          groupGenerationId: generation.id,
+          memberId: generation.memberId,
+          topics: [{ topic, partitions: [{ partition, offset: String(offset), metadata }] }],
+        });
+        return;
+      } catch (error) {
+        if (!isFenced(error)) this.forget(error);
+        const again = isCoordinatorMoved(error) || isTransport(error);
+        if (!again || attempt >= COMMIT_TRIES_MAX) {
+          throw fromKafka(error, `cannot commit offset ${offset} of ${topic}/${partition}`, {
+            topic,
+            partition,
+            offset,
+          });
+        }
+        await new Promise((done) => setTimeout(done, 20 * 2 ** attempt));
+      }
+    }
+  }
+
+  /** Says goodbye, so that the others need not wait for the session to time out. Errors are of no use to anyone. */
+  async leave(): Promise<void> {
+    if (this.memberId === '') return;
+    const { memberId } = this;
+    this.memberId = '';
+    await (this.coordinator ?? (await this.findCoordinator()))
+      .leaveGroup({ groupId: this.options.groupId, memberId })
+      .catch(() => undefined);
+  }
+
+  private async findCoordinator(): Promise<Broker> {
+    this.coordinator = await this.cluster.findGroupCoordinator({ groupId: this.options.groupId });
+    return this.coordinator;
+  }
+
+  /** What an error tells us to look up again. */
+  private forget(error: unknown): void {
+    const type = kafkaErrorType(error);
+    if (type === 'UNKNOWN_MEMBER_ID' || type === 'FENCED_INSTANCE_ID') this.memberId = '';
+    if (type === 'KafkaJSRequestTimeoutError' && this.coordinator !== null) dropConnections(this.coordinator);
+    if (isCoordinatorMoved(error) || isTransport(error)) this.coordinator = null;
+  }
+}
