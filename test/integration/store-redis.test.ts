@@ -247,13 +247,18 @@ describe('redis store: a server of its own', () => {
       const send = client.send.bind(client);
       let calls = 0;
       let watermark = 0;
+      let firstChunk: Promise<unknown> = Promise.resolve();
       client.send = async (command) => {
-        // The second of the three chunks of an attempt waits for a flush.
-        if (calls++ % 3 === 1 && watermark < moves) {
+        // The second of the three chunks of an attempt waits until the first is read and a flush is done.
+        const place = calls++ % 3;
+        if (place === 1 && watermark < moves) {
+          await firstChunk;
           watermark++;
           await writer.flush(flushOf(1, 1, watermark - 1, watermark));
         }
-        return send(command);
+        const reply = send(command);
+        if (place === 0) firstChunk = reply;
+        return reply;
       };
       return reader;
     }
