@@ -13,8 +13,10 @@ export function passHeaders(headers: RecordHeaders | null): RecordHeaders | null
   for (const name in headers) {
     if (!isPassed(name)) continue;
     const value = headers[name]!;
-    bytes += headerBytes(name, value);
-    if (++count > LIMITS.headersMax || bytes > LIMITS.headerBytesMax) break;
+    const size = headerBytes(name, value);
+    if (count >= LIMITS.headersMax || bytes + size > LIMITS.headerBytesMax) continue;
+    count++;
+    bytes += size;
     (passed ??= {})[name] = value;
   }
   return passed;

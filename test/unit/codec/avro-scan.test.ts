@@ -58,7 +58,9 @@ describe('avro scan: texts and lengths', () => {
 
   it('agrees with a strict decoder on what UTF-8 is', () => {
     const strict = new TextDecoder('utf-8', { fatal: true });
-    const edges = [0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xec, 0xed, 0xee, 0xef];
+    const edges = [
+      0x00, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xec, 0xed, 0xee, 0xef,
+    ];
     edges.push(0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff);
     let refused = 0;
     const check = (raw: number[]) => {
@@ -72,7 +74,11 @@ describe('avro scan: texts and lengths', () => {
       }
       const input = Buffer.concat([varint(BigInt(raw.length)), buffer]);
       if (expected) expect(() => text(input), buffer.toString('hex')).not.toThrow();
-      else expect(codeOf(() => text(input)), buffer.toString('hex')).toBe('FS_UTF8_INVALID');
+      else
+        expect(
+          codeOf(() => text(input)),
+          buffer.toString('hex'),
+        ).toBe('FS_UTF8_INVALID');
     };
     for (const a of edges) {
       check([a]);
@@ -184,7 +190,10 @@ describe('avro scan: records', () => {
     const scan = scanOf(schema);
     expect(() => scan(encoded)).not.toThrow();
     for (let end = 0; end < encoded.length; end++) {
-      expect(codeOf(() => scan(encoded.subarray(0, end))), String(end)).toBe('FS_AVRO_TRUNCATED');
+      expect(
+        codeOf(() => scan(encoded.subarray(0, end))),
+        String(end),
+      ).toBe('FS_AVRO_TRUNCATED');
     }
   });
 
@@ -192,7 +201,7 @@ describe('avro scan: records', () => {
     const scan = compileAvroScan(JSON.stringify(schema));
     const block = Buffer.concat([encoded, encoded, encoded]);
     const ends: number[] = [];
-    for (let pos = 0; pos < block.length; ) ends.push((pos = scan.recordEnd(block, pos, block.length)));
+    for (let pos = 0; pos < block.length;) ends.push((pos = scan.recordEnd(block, pos, block.length)));
     expect(ends).toEqual([1, 2, 3].map((n) => n * encoded.length));
   });
 });
@@ -204,7 +213,13 @@ describe('writer schemas', () => {
     ['a reference', JSON.stringify({ type: 'record', name: 'R', fields: [{ name: 'x', type: 'other.Type' }] })],
     ['a record without fields', JSON.stringify({ type: 'record', name: 'R' })],
     ['a field twice', JSON.stringify({ type: 'record', name: 'R', fields: Array(2).fill({ name: 'x', type: 'int' }) })],
-    ['a name twice', JSON.stringify([{ type: 'fixed', name: 'F', size: 1 }, { type: 'fixed', name: 'F', size: 2 }])],
+    [
+      'a name twice',
+      JSON.stringify([
+        { type: 'fixed', name: 'F', size: 1 },
+        { type: 'fixed', name: 'F', size: 2 },
+      ]),
+    ],
     ['an empty union', '[]'],
     ['a fixed of no size', JSON.stringify({ type: 'fixed', name: 'F', size: -1 })],
     ['an enum without symbols', JSON.stringify({ type: 'enum', name: 'E' })],
