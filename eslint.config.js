@@ -4,14 +4,14 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 // The same table that test/tidy.test.ts enforces; that test also checks who of ours imports whom.
-const { layers, wiring, clients, pureNodeModules } = JSON.parse(
+const { layers, wiring, clients, pureModules } = JSON.parse(
   readFileSync(new URL('./scripts/ci/layers.json', import.meta.url), 'utf8'),
 );
 
-const impureNodeModules = builtinModules
+const impureModules = builtinModules
   .filter((name) => !name.startsWith('_'))
   .flatMap((name) => (name.startsWith('node:') ? [name] : [name, `node:${name}`]))
-  .filter((name) => !pureNodeModules.includes(name));
+  .filter((name) => !pureModules.includes(name));
 
 const PORT = 'Pure code: take it from a port (src/domain/clock.ts, a seeded generator, the configuration).';
 const PURE = {
@@ -31,7 +31,7 @@ const folders = [...layers, ...wiring.map((path) => ({ path, pure: false }))]
   .map(({ path, pure }) => ({
     files: [path.endsWith('.ts') ? path : `${path}/**/*.ts`],
     rules: {
-      'no-restricted-imports': ['error', { paths: [...foreignClients(path), ...(pure ? impureNodeModules : [])] }],
+      'no-restricted-imports': ['error', { paths: [...foreignClients(path), ...(pure ? impureModules : [])] }],
       ...(pure ? PURE : IMPURE),
     },
   }));

@@ -23,10 +23,10 @@ interface Layers {
   layers: Layer[];
   wiring: string[];
   clients: Record<string, string>;
-  pureNodeModules: string[];
+  pureModules: string[];
 }
 
-const { layers, wiring, clients, pureNodeModules } = JSON.parse(read('scripts/ci/layers.json')) as Layers;
+const { layers, wiring, clients, pureModules } = JSON.parse(read('scripts/ci/layers.json')) as Layers;
 const files = walk(ROOT);
 const sources = files.filter((file) => file.startsWith('src/') && file.endsWith('.ts'));
 const tests = files.filter((file) => file.startsWith('test/') && file.endsWith('.ts'));
@@ -103,7 +103,7 @@ function wrongClient(node: ts.Node, file: string): string | null {
 
 function impurity(node: ts.Node): string | null {
   const name = importedBy(node);
-  if (name !== null && !name.startsWith('.') && !pureNodeModules.includes(name)) return `imports ${name}`;
+  if (name !== null && !name.startsWith('.') && !pureModules.includes(name)) return `imports ${name}`;
   if (ts.isPropertyAccessExpression(node) && /^(Date\.now|Math\.random)$/.test(node.getText())) return node.getText();
   if (ts.isNewExpression(node) && node.expression.getText() === 'Date' && !node.arguments?.length) return 'new Date()';
   const isGlobal = ts.isIdentifier(node) && /^(process|performance)$/.test(node.text);
