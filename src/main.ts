@@ -5,6 +5,9 @@ import { dispatch, type Loaders } from './commands/dispatch.ts';
 
 /** Each command loads only what it uses: `--help` starts no native library. */
 const LOADERS: Loaders = {
+  validate: () => import('./commands/validate.ts'),
+  flagged: () => import('./commands/flagged.ts'),
+  doctor: () => import('./commands/doctor.ts'),
   help: () => import('./commands/help.ts'),
 };
 

@@ -4,9 +4,9 @@ import { METRIC_PREFIX, METRICS, type MetricName, type MetricSpec } from './metr
 type OfType<T extends MetricSpec['type']> = {
   [N in MetricName]: (typeof METRICS)[N]['type'] extends T ? N : never;
 }[MetricName];
-type LabelsOf<N extends MetricName> = (typeof METRICS)[N]['labels'];
+type StringsLike<T extends readonly string[]> = { [K in keyof T]: string };
 /** one string per label of the metric, in table order */
-export type LabelValues<N extends MetricName> = { readonly [K in keyof LabelsOf<N>]: string };
+export type LabelValues<N extends MetricName> = StringsLike<(typeof METRICS)[N]['labels']>;
 
 export type CounterName = OfType<'counter'>;
 export type GaugeName = OfType<'gauge'>;
