@@ -6,11 +6,14 @@ interface Advice {
   readonly code?: ErrorCode;
 }
 
+const PERMISSIONS =
+  'ACL SETUSER <user> ~{<app>:* +get +set +del +mget +eval +evalsha +unlink +scan +ping +info +client|setname';
+
 /** What Redis (or ioredis) says → what it means and what to do. The first match counts. */
 const ADVICE: readonly Advice[] = [
   { pattern: /WRONGPASS|invalid password/, text: 'wrong user or password: check redis.username and redis.password' },
   { pattern: /NOAUTH/, text: 'the server asks for a password: set redis.password' },
-  { pattern: /NOPERM/, text: 'the user lacks a permission: allow the commands and keys that the documentation lists' },
+  { pattern: /NOPERM/, text: `the user lacks a permission: ${PERMISSIONS}` },
   { pattern: /\bOOM\b/, text: 'the server is at maxmemory: give it more memory (its policy must stay noeviction)' },
   { pattern: /MISCONF/, text: 'the server cannot save to its disk and refuses writes: free or repair that disk' },
   { pattern: /READONLY/, text: 'the server is a replica: point redis.url at the master' },

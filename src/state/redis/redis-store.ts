@@ -14,7 +14,10 @@ export interface RedisStoreOptions {
   readonly ttlMs: number;
 }
 
-/** State in Redis. Owns the client: `close` ends its connection. Throws FS_CONFIG_INVALID. */
+/**
+ * State in Redis. Owns the client: `close` ends its connection. `ping` fails at once while there is no connection.
+ * Throws FS_CONFIG_INVALID.
+ */
 export class RedisStateStore implements StateStore {
   private readonly client: RedisClient;
   private readonly options: RedisStoreOptions;
