@@ -24,11 +24,6 @@ export class AvroWriter {
     return this.chunk.subarray(this.start, this.pos);
   }
 
-  /** A small non-negative index or a count. */
-  index(value: number): void {
-    this.long(value);
-  }
-
   boolean(value: boolean): void {
     this.reserve(1);
     this.chunk[this.pos++] = value ? 1 : 0;

@@ -1,10 +1,10 @@
-import avro from 'avsc';
+import type avro from 'avsc';
 import type { Decision, FlaggedTransaction } from '../domain/decision.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import type { Label } from '../domain/transaction.ts';
 import { type AvroScan, compileAvroScan } from './avro-scan.ts';
 import type { SchemaEntry, SchemaLookup } from './schema-lookup.ts';
-import { type ContractName, SCHEMA_TEXTS, SCHEMA_TYPES } from './schemas.ts';
+import { compileType, type ContractName, SCHEMA_TEXTS, SCHEMA_TYPES } from './schemas.ts';
 import { readSchemaId, WIRE_HEADER_BYTES } from './wire-format.ts';
 
 /** Reads what fraudstream writes: for the commands and for tests, not for the path of every payment. */
@@ -87,8 +87,8 @@ function compileReader(contract: ContractName, writerSchema: string, entry: Sche
   // The scan's own parser has the caps: it goes first.
   const scan = compileAvroScan(writerSchema);
   try {
-    const writer = avro.Type.forSchema(JSON.parse(writerSchema) as avro.Schema);
-    return { entry, scan, type, resolver: type.createResolver(writer, { ignoreNamespaces: true }) };
+    const resolver = type.createResolver(compileType(writerSchema), { ignoreNamespaces: true });
+    return { entry, scan, type, resolver };
   } catch (error) {
     throw new FraudstreamError('FS_SCHEMA_INCOMPATIBLE', `it cannot be read as ${contract}.avsc`, {}, { cause: error });
   }

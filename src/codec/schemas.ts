@@ -13,16 +13,37 @@ export const SCHEMA_TEXTS = {
 
 export type ContractName = keyof typeof SCHEMA_TEXTS;
 
+/** avsc's own longs stop short of 2^53 - 1, and misread what is below -2^52; these are exact. */
+const EXACT_LONG = avro.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => Number(bytes.readBigInt64LE()),
+  toBuffer: (value: number) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(BigInt(value));
+    return bytes;
+  },
+  fromJSON: Number,
+  toJSON: Number,
+  isValid: Number.isSafeInteger,
+  compare: (a: number, b: number) => Math.sign(a - b),
+});
+
 /**
- * Compiled once. timestamp-millis are plain numbers (avsc builds no Dates unless told to), and unions are unwrapped, so
- * that what is decoded is the domain's object itself.
+ * Compiled by avsc. timestamp-millis are plain numbers (avsc builds no Dates unless told to), and unions are unwrapped
+ * where that is unambiguous, so that what is decoded is the domain's object itself.
  */
-const compile = (text: string): avro.Type =>
-  avro.Type.forSchema(JSON.parse(text) as avro.Schema, { wrapUnions: false });
+export function compileType(text: string): avro.Type {
+  return avro.Type.forSchema(JSON.parse(text) as avro.Schema, {
+    typeHook: (schema) => (schema === 'long' || isLong(schema) ? EXACT_LONG : undefined),
+  });
+}
+
+function isLong(schema: avro.Schema): boolean {
+  return typeof schema === 'object' && 'type' in schema && schema.type === 'long';
+}
 
 export const SCHEMA_TYPES: Readonly<Record<ContractName, avro.Type>> = {
-  transaction: compile(SCHEMA_TEXTS.transaction),
-  decision: compile(SCHEMA_TEXTS.decision),
-  flagged: compile(SCHEMA_TEXTS.flagged),
-  label: compile(SCHEMA_TEXTS.label),
+  transaction: compileType(SCHEMA_TEXTS.transaction),
+  decision: compileType(SCHEMA_TEXTS.decision),
+  flagged: compileType(SCHEMA_TEXTS.flagged),
+  label: compileType(SCHEMA_TEXTS.label),
 };
