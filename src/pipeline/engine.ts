@@ -15,6 +15,7 @@ import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
 import { EventView } from '../state/event-view.ts';
+import type { CacheEntry } from '../state/cache.ts';
 import type { UserHistory } from '../state/history.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
@@ -36,7 +37,7 @@ export interface BatchResult {
 interface Work {
   readonly record: InputRecord;
   readonly transaction: Transaction;
-  history: UserHistory | null;
+  entry: CacheEntry | null;
   kind: Kind;
   /** its place in the log when it was measured: repeats stand where the first stood */
   seenBefore: number;
@@ -98,7 +99,7 @@ export class Engine {
     const work = this.decode(batch.records, outputs, report);
     const decoded = clock.monotonicMs();
     if (histories) {
-      await histories.load(work.map((one) => one.transaction.user_id));
+      await this.load(work, histories);
       report.cacheHits += histories.hits;
       report.cacheMisses += histories.misses;
       histories.hits = 0;
@@ -128,9 +129,9 @@ export class Engine {
   async foldSilently(records: readonly InputRecord[], histories: PartitionHistories): Promise<void> {
     await this.decoder.prepare(records);
     const work = this.decode(records, null, emptyReport());
-    await histories.load(work.map((one) => one.transaction.user_id));
+    await this.load(work, histories);
     for (const one of work) {
-      const entry = histories.get(one.transaction.user_id);
+      const entry = one.entry!;
       this.classifyOne(one, entry.history);
       if (isFolded(one.kind) && entry.history.fold(this.event)) histories.markDirty(entry);
     }
@@ -146,7 +147,7 @@ export class Engine {
     const report = emptyReport();
     await this.decoder.prepare(batch.records);
     const work = this.decode(batch.records, [], report);
-    await histories.load(work.map((one) => one.transaction.user_id));
+    await this.load(work, histories);
     this.measure(work, histories, report);
     const width = this.plan.steps.length;
     work.forEach((one, k) => row(one, this.features.subarray(k * width, (k + 1) * width)));
@@ -159,7 +160,7 @@ export class Engine {
     for (const record of records) {
       try {
         const transaction = record.failure ? fail(record.failure) : this.decoder.decode(record);
-        work.push({ record, transaction, history: null, kind: KIND.normal, seenBefore: 0, firstOffset: -1, inexact: 0 });
+        work.push({ record, transaction, entry: null, kind: KIND.normal, seenBefore: 0, firstOffset: -1, inexact: 0 });
       } catch (thrown) {
         const error = toFraudstreamError(thrown);
         if (error.retriable) throw error;
@@ -168,6 +169,11 @@ export class Engine {
       }
     }
     return work;
+  }
+
+  private async load(work: readonly Work[], histories: PartitionHistories): Promise<void> {
+    const entries = await histories.load(work.map((one) => one.transaction.user_id));
+    for (let k = 0; k < work.length; k++) work[k]!.entry = entries[k]!;
   }
 
   private classifyOne(one: Work, history: UserHistory): void {
@@ -187,9 +193,8 @@ export class Engine {
         this.extractor.extract(one.transaction, one.record.offset, event);
         measures.reset();
       } else {
-        const entry = histories.get(one.transaction.user_id);
+        const entry = one.entry!;
         const history = entry.history;
-        one.history = history;
         this.classifyOne(one, history);
         this.measureOne(one, history);
         if (isFolded(one.kind)) {
@@ -315,10 +320,11 @@ export class Engine {
     if (!flagged && one.kind !== KIND.reused) return NO_REASONS;
     const reasons: Reason[] = [];
     if (one.kind === KIND.reused) reasons.push(REUSED);
-    if (flagged && one.history) {
-      const row = one.history.rows.upperBound(one.transaction.event_time);
+    if (flagged && one.entry) {
+      const history = one.entry.history;
+      const row = history.rows.upperBound(one.transaction.event_time);
       const context = {
-        history: one.history,
+        history,
         row,
         beforeOffset: one.seenBefore,
         currency: one.transaction.currency,
@@ -336,9 +342,9 @@ export class Engine {
       features[name] = Number.isNaN(value) ? null : value;
     });
     const history: FlaggedTransaction['history'] = [];
-    const rows = one.history?.rows;
+    const rows = one.entry?.history.rows;
     if (rows) {
-      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.history!.detailStart; row--) {
+      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.entry!.history.detailStart; row--) {
         if (history.length >= LIMITS.historyEntriesMax) break;
         if (rows.offset(row) >= one.seenBefore) continue;
         history.push({

@@ -61,37 +61,46 @@ export class PartitionHistories {
   }
 
   /**
-   * Brings the histories of these users into memory: one read for all that are not there.
+   * The histories of these users, in this order: one read for all that are not in memory.
    * Throws FS_STATE_CONFLICT when the store is not where this owner left it (a failover lost writes, or somebody else
    * wrote): nothing may be decided from it, see B2 in docs/adr/0002. FS_STATE_UNAVAILABLE as the store does.
    */
-  async load(keys: readonly string[]): Promise<void> {
-    const missing = new Set<string>();
-    for (const key of keys) {
-      if (this.cache.get(key)) this.hits++;
-      else missing.add(key);
+  async load(keys: readonly string[]): Promise<CacheEntry[]> {
+    const entries = new Array<CacheEntry | undefined>(keys.length);
+    let missing: Map<string, number> | null = null;
+    for (let k = 0; k < keys.length; k++) {
+      const key = keys[k]!;
+      const entry = this.cache.get(key);
+      entries[k] = entry;
+      if (!entry) (missing ??= new Map()).set(key, missing.size);
     }
+    if (missing === null) {
+      this.hits += keys.length;
+      return entries as CacheEntry[];
+    }
+    this.hits += keys.length - missing.size;
     this.misses += missing.size;
-    if (missing.size === 0) return;
-    const wanted = [...missing];
+    const added = await this.fetch([...missing.keys()]);
+    for (let k = 0; k < keys.length; k++) entries[k] ??= added[missing.get(keys[k]!)!]!;
+    return entries as CacheEntry[];
+  }
+
+  private async fetch(keys: readonly string[]): Promise<CacheEntry[]> {
     const before = [this.storedWatermark, this.flyingWatermark];
-    const { watermark, blobs } = await this.store.load(wanted);
-    const legal = watermark === this.storedWatermark || watermark === this.flyingWatermark || before.includes(watermark);
+    const { watermark, blobs } = await this.store.load(keys);
+    const legal =
+      watermark === this.storedWatermark || watermark === this.flyingWatermark || before.includes(watermark);
     if (!legal) {
       const expected = this.flyingWatermark ?? this.storedWatermark;
       throw new FraudstreamError('FS_STATE_CONFLICT', `watermark ${watermark} found, ${expected} expected`);
     }
-    wanted.forEach((key, k) => {
+    return keys.map((key, k) => {
       const blob = blobs[k];
-      this.cache.add(key, blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout));
+      return this.cache.add(
+        key,
+        blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout),
+      );
     });
-  }
-
-  /** Only after `load` of this key. */
-  get(key: string): CacheEntry {
-    const entry = this.cache.get(key);
-    if (!entry) throw new FraudstreamError('FS_INTERNAL', 'a history was used before it was loaded');
-    return entry;
   }
 
   markDirty(entry: CacheEntry): void {
