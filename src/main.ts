@@ -5,6 +5,8 @@ import { dispatch, type Loaders } from './commands/dispatch.ts';
 
 /** Each command loads only what it uses: `--help` starts no native library. */
 const LOADERS: Loaders = {
+  replay: () => import('./commands/replay.ts'),
+  'export-features': () => import('./commands/export-features.ts'),
   validate: () => import('./commands/validate.ts'),
   flagged: () => import('./commands/flagged.ts'),
   doctor: () => import('./commands/doctor.ts'),

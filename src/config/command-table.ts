@@ -48,7 +48,7 @@ export const COMMANDS = {
     argsMax: 0,
     details: 'Computes exactly the features that the live path computes, one row per payment, joined with labels.',
     examples: [
-      'fraudstream export-features --in out/sim/transactions.avro --labels out/sim/labels.avro --out out/f.csv',
+      'fraudstream export-features --in out/sim/transactions.avro --labels out/sim/labels.avro --out out/features',
     ],
   },
   validate: {

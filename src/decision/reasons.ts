@@ -62,7 +62,11 @@ function inUnit(unit: ReasonUnit, value: number, context: ReasonContext): string
     case 'distance':
       return `${Math.round(value)} km`;
     case 'duration':
-      return value < 120 ? `${Math.round(value)} s` : value < 7_200 ? `${Math.round(value / 60)} min` : `${Math.round(value / 3_600)} h`;
+      return value < 120
+        ? `${Math.round(value)} s`
+        : value < 7_200
+          ? `${Math.round(value / 60)} min`
+          : `${Math.round(value / 3_600)} h`;
     case 'hour':
     case 'number':
     case 'flag':

@@ -11,12 +11,7 @@ const SAMPLE = 64;
  * @param row the event's place in the log: rows before it are its past
  * @param beforeOffset rows at or after this offset are not its past
  */
-export function usualOf(
-  step: Step,
-  history: UserHistory,
-  row: number,
-  beforeOffset: number,
-): number | null {
+export function usualOf(step: Step, history: UserHistory, row: number, beforeOffset: number): number | null {
   const rows = history.rows;
   const values: number[] = [];
   const oldest = Math.max(history.detailStart, rows.start);
@@ -32,13 +27,7 @@ export function usualOf(
 }
 
 /** The feature as it was at an earlier payment `at`, from the rows that are kept. */
-function valueAt(
-  step: Step,
-  history: UserHistory,
-  at: number,
-  oldest: number,
-  beforeOffset: number,
-): number | null {
+function valueAt(step: Step, history: UserHistory, at: number, oldest: number, beforeOffset: number): number | null {
   const rows = history.rows;
   const fromMs = rows.timeMs(at) - step.windowMs;
   const bit = 1 << step.filter;

@@ -94,7 +94,10 @@ class CatalogueParser {
       const text = this.scalar(window);
       const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
       if (parsed === null || parsed <= 0 || parsed > WINDOW_MS_MAX) {
-        this.problem(window?.line ?? line, `${name}: ${aggregate} needs a window such as 10m, 1h or 30d (at most 366d)`);
+        this.problem(
+          window?.line ?? line,
+          `${name}: ${aggregate} needs a window such as 10m, 1h or 30d (at most 366d)`,
+        );
       } else windowMs = parsed;
     } else if (window) {
       this.problem(window.line, `${name}: ${aggregate} has no window`);
@@ -111,7 +114,8 @@ class CatalogueParser {
       reason: this.reason(fields.get('reason'), name),
       description: this.text_(fields.get('description'), name, 'description') ?? '',
     };
-    if (rule.of === 'none' && fields.has('of')) this.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
+    if (rule.of === 'none' && fields.has('of'))
+      this.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
     if ((aggregate === 'share' || aggregate === 'matches') && declaration.where.length === 0) {
       this.problem(line, `${name}: ${aggregate} needs "where"`);
     }
@@ -161,7 +165,8 @@ class CatalogueParser {
   }
 
   private operands(field: Field | undefined, name: string, line: number): number[] {
-    const list = field && isSeq(field.node) ? field.node.items.map((item) => this.scalar({ node: item as Node, line })) : [];
+    const list =
+      field && isSeq(field.node) ? field.node.items.map((item) => this.scalar({ node: item as Node, line })) : [];
     if (list.length !== 2) {
       this.problem(field?.line ?? line, `${name}: "of" must list two earlier features`);
       return [];
@@ -169,7 +174,10 @@ class CatalogueParser {
     return list.map((word) => {
       const index = this.names.indexOf(String(word));
       if (index < 0 || word === '') {
-        this.problem(field!.line, `${name}: no earlier feature "${String(word)}"${didYouMean(String(word), this.names)}`);
+        this.problem(
+          field!.line,
+          `${name}: no earlier feature "${String(word)}"${didYouMean(String(word), this.names)}`,
+        );
       }
       return index;
     });
@@ -190,7 +198,10 @@ class CatalogueParser {
         const amount = this.amountCondition(value, name, line);
         if (amount) conditions.push(amount);
       } else if (!isValueField(key)) {
-        this.problem(line, `${name}: unknown field "${key}" in where${didYouMean(key, [...VALUE_FIELDS, 'amount_minor'])}`);
+        this.problem(
+          line,
+          `${name}: unknown field "${key}" in where${didYouMean(key, [...VALUE_FIELDS, 'amount_minor'])}`,
+        );
       } else {
         conditions.push(this.fieldCondition(key, value, name, line));
       }
@@ -206,7 +217,9 @@ class CatalogueParser {
       negate = true;
       node = fields.get('not')?.node ?? null;
     }
-    const words = isSeq(node) ? node.items.map((item) => this.scalar({ node: item as Node, line })) : [this.scalar({ node, line })];
+    const words = isSeq(node)
+      ? node.items.map((item) => this.scalar({ node: item as Node, line }))
+      : [this.scalar({ node, line })];
     const values = words.map(String);
     if (words.length === 0 || words.some((word) => typeof word !== 'string')) {
       this.problem(line, `${name}: ${key} is compared with text (put digits in quotes)`);
@@ -299,7 +312,10 @@ class CatalogueParser {
   }
 
   private fail(): never {
-    throw new FraudstreamError('FS_CATALOGUE_INVALID', `${this.problems.length} problem(s)\n${this.problems.join('\n')}`);
+    throw new FraudstreamError(
+      'FS_CATALOGUE_INVALID',
+      `${this.problems.length} problem(s)\n${this.problems.join('\n')}`,
+    );
   }
 }
 

@@ -54,7 +54,9 @@ const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
 export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
   const features = catalogue.features;
   const fields = [...new Set(features.flatMap(fieldsOf))].sort();
-  const windows = [...new Set(features.map((feature) => feature.windowMs).filter((ms) => ms > 0))].sort((a, b) => a - b);
+  const windows = [...new Set(features.map((feature) => feature.windowMs).filter((ms) => ms > 0))].sort(
+    (a, b) => a - b,
+  );
   if (windows.length === 0) windows.push(86_400_000);
   const filters: Filter[] = [{ text: '', conditions: [] }];
   const filterOf = features.map((feature) => filterIndex(filters, feature, fields));
@@ -124,7 +126,6 @@ function makeLayout(
     ),
   };
 }
-
 
 function fieldsOf(feature: FeatureDeclaration): string[] {
   const named = feature.where.flatMap((condition) => (condition.kind === 'field' ? [condition.field] : []));

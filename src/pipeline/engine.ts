@@ -28,6 +28,16 @@ export interface EngineOptions {
   readonly futureSkewMs: number;
 }
 
+export interface EnginePorts {
+  readonly decoder: TransactionDecoder;
+  readonly encoder: DecisionEncoder;
+  readonly scorer: Scorer;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  /** sees each decision, for reports of a replay */
+  readonly watch?: (decision: Decision, transaction: Transaction) => void;
+}
+
 export interface BatchResult {
   readonly outputs: OutputRecord[];
   readonly report: BatchReport;
@@ -59,6 +69,7 @@ export class Engine {
   private readonly scorer: Scorer;
   private readonly policy: Policy;
   private readonly clock: Clock;
+  private readonly watch: EnginePorts['watch'];
   private readonly options: EngineOptions;
   private readonly extractor: Extractor;
   private readonly event: EventView;
@@ -68,17 +79,14 @@ export class Engine {
   private rows = new Float32Array(0);
   private scores = new Float64Array(0);
 
-  constructor(
-    plan: Plan,
-    ports: { decoder: TransactionDecoder; encoder: DecisionEncoder; scorer: Scorer; policy: Policy; clock: Clock },
-    options: EngineOptions,
-  ) {
+  constructor(plan: Plan, ports: EnginePorts, options: EngineOptions) {
     this.plan = plan;
     this.decoder = ports.decoder;
     this.encoder = ports.encoder;
     this.scorer = ports.scorer;
     this.policy = ports.policy;
     this.clock = ports.clock;
+    this.watch = ports.watch;
     this.options = options;
     this.extractor = new Extractor(plan);
     this.event = new EventView(plan.layout);
@@ -288,6 +296,7 @@ export class Engine {
         duplicate_of: one.firstOffset < 0 ? null : `${record.topic}/${record.partition}/${one.firstOffset}`,
         degraded,
       };
+      this.watch?.(decision, transaction);
       if (verdict === 'BLOCK') report.blocked++;
       if (degraded.length > 0) report.degraded++;
       const headers = passHeaders(record.headers);
@@ -300,7 +309,11 @@ export class Engine {
       outputs.push({ ...output, stream: 'decisions', value: this.encoder.encodeDecision(decision) });
       if (flagged) {
         report.flagged++;
-        outputs.push({ ...output, stream: 'flagged', value: this.encoder.encodeFlagged(this.caseOf(one, k, decision)) });
+        outputs.push({
+          ...output,
+          stream: 'flagged',
+          value: this.encoder.encodeFlagged(this.caseOf(one, k, decision)),
+        });
       }
     }
   }

@@ -39,10 +39,24 @@ export function emptyReport(): BatchReport {
   };
 }
 
-/** Called once per batch. */
+/** What was written and committed. */
+export interface PublishReport {
+  readonly partition: number;
+  readonly records: number;
+  readonly publishMs: number;
+  /** record timestamps, -1 = unknown */
+  readonly oldestRecordMs: number;
+  readonly newestRecordMs: number;
+  /** records behind this batch; -1 = unknown */
+  readonly lag: number;
+  readonly nextOffset: number;
+}
+
+/** Told once per batch; turns it into metrics and health. */
 export interface Observer {
   batch(report: BatchReport): void;
-  published(topic: string, partition: number, report: { records: number; publishMs: number; lag: number }): void;
+  published(report: PublishReport): void;
   flushed(report: { users: number; bytes: number; flushMs: number }): void;
+  folded(records: number): void;
   failed(code: ErrorCode): void;
 }

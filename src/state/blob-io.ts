@@ -43,7 +43,7 @@ export class BlobWriter {
   }
 
   u40(value: number): void {
-    this.u32(value % 2 ** 32 | 0);
+    this.u32((value % 2 ** 32) | 0);
     this.u8(Math.floor(value / 2 ** 32));
   }
 

@@ -60,7 +60,11 @@ export class HistoryCache {
     return entry;
   }
 
+  /** After a fold: what grew is counted, and what changed waits for the next flush. */
   markDirty(entry: CacheEntry): void {
+    const bytes = entry.history.bytes + 2 * entry.key.length;
+    this.budget.bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
     if (entry.dirty) return;
     entry.dirty = true;
     this.dirtyEntries.push(entry);
@@ -81,14 +85,9 @@ export class HistoryCache {
     for (const entry of entries) entry.flushing = false;
   }
 
-  /** Counts what grew and makes room. Call between batches: a history that a batch holds must not vanish under it. */
+  /** Makes room. Call between batches: a history that a batch holds must not vanish under it. */
   trim(): void {
     const budget = this.budget;
-    for (const entry of this.dirtyEntries) {
-      const bytes = entry.history.bytes + 2 * entry.key.length;
-      budget.bytes += bytes - entry.bytes;
-      entry.bytes = bytes;
-    }
     if (budget.bytes <= budget.bytesMax) return;
     let steps = this.entries.size * 2;
     for (const entry of this.entries.values()) {

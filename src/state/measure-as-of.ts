@@ -77,7 +77,14 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
   if (panes.length === 0) return;
   for (let m = 0, at = 0; at < out.values.length; m++, at += stride) {
     const window = layout.measureWindow[m]!;
-    const cut = addPanes(panes, layout.measureFilter[m]!, event.timeMs - windows[window]!, event.timeMs, out.values, at);
+    const cut = addPanes(
+      panes,
+      layout.measureFilter[m]!,
+      event.timeMs - windows[window]!,
+      event.timeMs,
+      out.values,
+      at,
+    );
     if (cut) out.inexactWindows |= 1 << window;
   }
 }
@@ -114,7 +121,8 @@ function scanValues(history: UserHistory, event: EventView, seen: AsOf, out: Mea
   if (complete) return;
   for (let entry = 1; entry <= dictionary.size; entry++) {
     const lastMs = dictionary.lastMs[entry]!;
-    if (lastMs <= event.timeMs && lastMs <= oldestDetailMs && lastMs > lookbackFromMs) note(dictionary.fieldOf(entry), entry, lastMs);
+    if (lastMs <= event.timeMs && lastMs <= oldestDetailMs && lastMs > lookbackFromMs)
+      note(dictionary.fieldOf(entry), entry, lastMs);
   }
   for (let w = 0; w < windowCount; w++) {
     if (event.timeMs - windows[w]! < oldestDetailMs) out.inexactDistinct |= 1 << w;

@@ -96,10 +96,7 @@ export class PartitionHistories {
     }
     return keys.map((key, k) => {
       const blob = blobs[k];
-      return this.cache.add(
-        key,
-        blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout),
-      );
+      return this.cache.add(key, blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout));
     });
   }
 

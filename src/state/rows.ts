@@ -146,9 +146,7 @@ export class Rows {
     this.end = length;
   }
 
-  private eachColumn(
-    visit: (column: Float64Array | Int32Array | Uint16Array, base: number) => void,
-  ): void {
+  private eachColumn(visit: (column: Float64Array | Int32Array | Uint16Array, base: number) => void): void {
     for (let c = 0; c < 4; c++) visit(this.f, c * this.capacity);
     for (let c = 0; c < 4; c++) visit(this.i, c * this.capacity);
     for (let c = 0; c < this.fieldCount; c++) visit(this.d, c * this.capacity);

@@ -88,12 +88,20 @@ describe('windows', () => {
         if (!tooLate) {
           const out = new Float64Array(plan.steps.length);
           computeFeatures(plan, view, measures, out, 0);
-          const expected = naiveFeatures(plan.catalogue, payment, folded, plan.layout.lookbackMs, plan.layout.horizonMs);
+          const expected = naiveFeatures(
+            plan.catalogue,
+            payment,
+            folded,
+            plan.layout.lookbackMs,
+            plan.layout.horizonMs,
+          );
           expect(inexactWindows(measures)).toBe(0);
           for (let k = 0; k < out.length; k++) {
             compared++;
             if (!same(out[k]!, expected[k]!)) {
-              expect.fail(`seed ${seed}, event ${folded.length}, ${plan.names[k]}: ${out[k]} instead of ${expected[k]}`);
+              expect.fail(
+                `seed ${seed}, event ${folded.length}, ${plan.names[k]}: ${out[k]} instead of ${expected[k]}`,
+              );
             }
           }
           if (payment.event_time - newest >= plan.layout.horizonMs) folded.length = 0;

@@ -7,7 +7,9 @@ export function everyAggregate(): Catalogue {
   for (const window of ['1m', '10m', '1h', '1d', '7d', '30d']) {
     for (const aggregate of ['count', 'sum', 'mean', 'std', 'min', 'max', 'zscore', 'ratio_to_mean', 'ratio_to_max']) {
       lines.push(`  - { name: ${aggregate}_${window}, aggregate: ${aggregate}, window: ${window} }`);
-      lines.push(`  - { name: ${aggregate}_${window}_x, aggregate: ${aggregate}, window: ${window}, current: exclude }`);
+      lines.push(
+        `  - { name: ${aggregate}_${window}_x, aggregate: ${aggregate}, window: ${window}, current: exclude }`,
+      );
     }
     for (const field of ['merchant_id', 'mcc', 'country', 'device_id', 'ip', 'attributes.auth_result']) {
       const name = field.replace('.', '_');

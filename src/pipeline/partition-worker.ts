@@ -1,0 +1,205 @@
+import type { Clock } from '../domain/clock.ts';
+import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import type { Logger } from '../domain/logger.ts';
+import type { PartitionHistories } from '../state/partition-histories.ts';
+import type { PartitionStore } from '../state/store.ts';
+import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
+import type { Sink } from '../transport/sink.ts';
+import { planAcquisition, type PartitionInput, type StartPolicy } from './acquisition.ts';
+import { Checkpoint, type CheckpointOptions } from './checkpoint.ts';
+import type { Engine } from './engine.ts';
+import type { Observer } from './report.ts';
+
+export interface WorkerOptions extends CheckpointOptions {
+  readonly startPolicy: StartPolicy;
+  /** what to do while the store is away */
+  readonly onUnavailable: 'stop' | 'decide-without-history';
+}
+
+export interface WorkerPorts {
+  readonly engine: Engine;
+  readonly histories: PartitionHistories;
+  readonly store: PartitionStore;
+  readonly sink: Sink;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observer: Observer;
+  /** resolves after the time, or early when the signal is aborted */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const RETRY_MS_MIN = 50;
+const RETRY_MS_MAX = 5_000;
+const PROGRESS_EVERY_MS = 5_000;
+
+/**
+ * One input partition for as long as this process owns it. Output first, then the offset, then the state: whatever dies
+ * between two of them, the next owner repeats equal decisions at worst, and folds silently what was decided.
+ */
+export class PartitionWorker {
+  private readonly input: PartitionInput;
+  private readonly ports: WorkerPorts;
+  private readonly options: WorkerOptions;
+  private readonly checkpoint: Checkpoint;
+  /** records below it were decided by an earlier owner: they are only folded */
+  private decideFrom = 0;
+  /** decided without history since the store went away: the state must be folded anew when it is back */
+  private detached = false;
+  private busy = false;
+  private saidAtMs = -Infinity;
+
+  constructor(input: PartitionInput, ports: WorkerPorts, options: WorkerOptions) {
+    this.input = input;
+    this.ports = ports;
+    this.options = options;
+    this.checkpoint = new Checkpoint(ports, options);
+  }
+
+  /** Finds out where the log, the group and the state stand. @returns the offset to read from */
+  async acquire(): Promise<number> {
+    const { histories, store, log } = this.ports;
+    this.detached = false;
+    await histories.settled();
+    const start = await planAcquisition(this.input, store, this.ports.engine.plan.layout.fingerprint, {
+      startPolicy: this.options.startPolicy,
+      log,
+    });
+    histories.restart(start.watermark);
+    histories.position = start.readFrom;
+    this.decideFrom = start.decideFrom;
+    this.checkpoint.begin();
+    log.info('partition acquired', {
+      topic: this.input.topic,
+      partition: this.input.partition,
+      offset: start.decideFrom,
+      records: start.decideFrom - start.readFrom,
+    });
+    return start.readFrom;
+  }
+
+  /**
+   * Handles a batch to its end. Rejects when the partition must be acquired anew: the state in memory is then ahead of
+   * what was published, or not ours any more.
+   * @param nextOffset offset behind the batch
+   */
+  async handle(batch: InputBatch, nextOffset: number): Promise<void> {
+    this.checkpoint.check();
+    this.busy = true;
+    try {
+      const { records } = batch;
+      let silent = 0;
+      while (silent < records.length && records[silent]!.offset < this.decideFrom) silent++;
+      if (silent > 0) await this.fold(silent === records.length ? records : records.slice(0, silent));
+      const rest = silent === 0 ? records : records.slice(silent);
+      if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
+      else if (nextOffset > this.decideFrom) await this.commit(nextOffset);
+      if (!this.detached) {
+        this.ports.histories.position = nextOffset;
+        await this.checkpoint.afterBatch(records.length, this.input.signal);
+      }
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /** From a timer: state does not wait for the next batch to be flushed. */
+  tick(): void {
+    if (!this.busy && !this.detached) this.checkpoint.tick();
+  }
+
+  /** After the last batch: what was committed is flushed, if there is time. */
+  async release(): Promise<void> {
+    try {
+      if (!this.detached && !this.busy) await this.checkpoint.finish();
+    } finally {
+      this.ports.histories.clear();
+    }
+  }
+
+  private async fold(records: readonly InputRecord[]): Promise<void> {
+    const { engine, histories, clock, log, observer } = this.ports;
+    await this.patiently(() => engine.foldSilently(records, histories));
+    observer.folded(records.length);
+    if (clock.monotonicMs() - this.saidAtMs > PROGRESS_EVERY_MS) {
+      this.saidAtMs = clock.monotonicMs();
+      const { topic, partition } = this.input;
+      log.info('folding what was decided', { topic, partition, offset: histories.position, until: this.decideFrom });
+    }
+  }
+
+  private async decide(batch: InputBatch, nextOffset: number): Promise<void> {
+    const { engine, histories, observer, clock } = this.ports;
+    if (this.detached) await this.reattach();
+    const result = await this.patiently(async () => {
+      if (this.detached) return engine.decide(batch, null);
+      try {
+        return await engine.decide(batch, histories);
+      } catch (thrown) {
+        const away = toFraudstreamError(thrown).code === 'FS_STATE_UNAVAILABLE';
+        if (!away || this.options.onUnavailable === 'stop') throw thrown;
+        this.detached = true;
+        return engine.decide(batch, null);
+      }
+    });
+    observer.batch(result.report);
+    const before = clock.monotonicMs();
+    await this.publish(result.outputs);
+    await this.commit(nextOffset);
+    const last = batch.records[batch.records.length - 1]!;
+    observer.published({
+      partition: batch.partition,
+      records: batch.records.length,
+      publishMs: clock.monotonicMs() - before,
+      oldestRecordMs: batch.records[0]!.timestampMs,
+      newestRecordMs: last.timestampMs,
+      lag: batch.highWatermark < 0 ? -1 : Math.max(0, batch.highWatermark - nextOffset),
+      nextOffset,
+    });
+  }
+
+  /** When the store is back, what was decided without it must be folded: the partition is acquired anew. */
+  private async reattach(): Promise<void> {
+    try {
+      await this.ports.store.readState();
+    } catch {
+      return;
+    }
+    throw new FraudstreamError('FS_STATE_CONFLICT', 'the store is back; what was decided without it is folded now');
+  }
+
+  /** The outputs stay as they are while Kafka is away; equal records may be written twice, never other ones. */
+  private publish(outputs: readonly OutputRecord[]): Promise<void> {
+    if (outputs.length === 0) return Promise.resolve();
+    return this.patiently(() => this.ports.sink.write(outputs));
+  }
+
+  private commit(nextOffset: number): Promise<void> {
+    return this.patiently(() => this.input.commit(nextOffset));
+  }
+
+  /** Waits and tries again while somebody we need is away; nothing has changed in between. */
+  private async patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const { observer, log, pause } = this.ports;
+    const { signal, topic, partition } = this.input;
+    for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(RETRY_MS_MAX, waitMs * 2)) {
+      try {
+        return await attempt();
+      } catch (thrown) {
+        const error = toFraudstreamError(thrown);
+        observer.failed(error.code);
+        if (!PATIENT.has(error.code) || signal.aborted) throw error;
+        log.warn('waiting', { topic, partition, code: error.code, error: error.message, waitMs });
+        await pause(waitMs, signal);
+        if (signal.aborted) throw error;
+      }
+    }
+  }
+}
+
+/** Others are retriable too, but only by acquiring the partition anew. */
+const PATIENT: ReadonlySet<string> = new Set([
+  'FS_STATE_UNAVAILABLE',
+  'FS_REGISTRY_UNAVAILABLE',
+  'FS_KAFKA_UNAVAILABLE',
+  'FS_KAFKA_TOPIC_MISSING',
+]);
