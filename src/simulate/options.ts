@@ -4,11 +4,11 @@ export interface SimulateOptions {
   /** non-negative integer; equal options give equal events */
   readonly seed: number;
   readonly users: number;
-  /** how many days of payments, from `startMs` on */
+  /** days of payments from `startMs` on; may have a fraction */
   readonly days: number;
   /** days before `startMs` that are simulated too, so that users have a history */
   readonly historyDays: number;
-  /** midnight UTC of the first day, ms */
+  /** first event time, ms */
   readonly startMs: number;
   /** all users together, average over a week */
   readonly paymentsPerDay: number;
@@ -36,8 +36,8 @@ export function completeOptions(partial: Partial<SimulateOptions>): SimulateOpti
   const options = { ...DEFAULT_SIMULATION, paymentsPerDay: users * PAYMENTS_PER_USER, ...partial };
   const { seed, days, historyDays, startMs, paymentsPerDay, fraudShare } = options;
   check(Number.isSafeInteger(seed) && seed >= 0, 'seed', 'must be a whole number from 0 to 2^53 - 1');
-  check(Number.isSafeInteger(users) && users >= 10 && users <= 5_000_000, 'users', 'must be 10 to 5,000,000');
-  check(Number.isSafeInteger(days) && days >= 1 && days <= 3_650, 'days', 'must be 1 to 3,650');
+  check(Number.isSafeInteger(users) && users >= 1 && users <= 10_000_000, 'users', 'must be 1 to 10,000,000');
+  check(days >= 0.01 && days <= 3_660, 'days', 'must be 0.01 to 3,660');
   check(
     Number.isSafeInteger(historyDays) && historyDays >= 0 && historyDays <= 3_650,
     'historyDays',
@@ -49,9 +49,9 @@ export function completeOptions(partial: Partial<SimulateOptions>): SimulateOpti
     'must be a time from 1970 (plus history) to 2100',
   );
   check(
-    paymentsPerDay > 0 && paymentsPerDay <= users * 100,
+    paymentsPerDay > 0 && paymentsPerDay <= Math.min(users * 100, 25_000_000),
     'paymentsPerDay',
-    'must be above 0 and at most 100 per user',
+    'must be above 0, at most 100 per user and 25,000,000',
   );
   check(fraudShare >= 0 && fraudShare <= 0.05, 'fraudShare', 'must be 0 to 0.05');
   return options;

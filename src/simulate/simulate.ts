@@ -1,4 +1,3 @@
-import { ArrivalQueue } from './arrival-queue.ts';
 import { CATEGORIES } from './categories.ts';
 import type { SimulatedEvent } from './event.ts';
 import { Fraudsters } from './fraud.ts';
@@ -7,11 +6,14 @@ import { Lookalikes } from './lookalikes.ts';
 import { completeOptions, type SimulateOptions } from './options.ts';
 import { type PaymentPlan, PaymentWriter } from './payment.ts';
 import { hashInts, Prng } from './prng.ts';
+import { TimeHeap } from './time-heap.ts';
 import { TokenFactory } from './tokens.ts';
 import { CATEGORY_SHARES, createUser, type User } from './user.ts';
 import { World } from './world.ts';
 
 const DAY_MS = 86_400_000;
+/** payments a day, at most: a time and a slot share one exact integer */
+const SLOTS = 0x200_0000;
 const HOUR_MS = 3_600_000;
 /** Monday … Sunday, mean 1 */
 const WEEK = [0.93, 0.94, 0.96, 1.02, 1.16, 1.17, 0.82] as const;
@@ -28,18 +30,19 @@ const SURPRISE_SHARE = 0.035;
  */
 export function* simulate(partial: Partial<SimulateOptions> = {}): Generator<SimulatedEvent, void, undefined> {
   const options = completeOptions(partial);
-  const firstDayMs = options.startMs - options.historyDays * DAY_MS;
-  const totalDays = options.historyDays + options.days;
-  const town = new Town(options, firstDayMs + totalDays * DAY_MS);
-  for (let day = 0; day < totalDays; day++) yield* town.day(firstDayMs + day * DAY_MS);
+  const fromMs = options.startMs - options.historyDays * DAY_MS;
+  const endMs = options.startMs + Math.round(options.days * DAY_MS);
+  const town = new Town(options, fromMs, endMs);
+  for (let dayMs = fromMs - (fromMs % DAY_MS); dayMs < endMs; dayMs += DAY_MS) yield* town.day(dayMs);
   yield* town.rest();
 }
 
 /** Everything that lives through the days of one simulation. */
 class Town {
   private readonly options: SimulateOptions;
+  private readonly fromMs: number;
   private readonly endMs: number;
-  private readonly queue = new ArrivalQueue();
+  private readonly queue = new TimeHeap<SimulatedEvent>();
   private readonly habits: Prng;
   private readonly luck: Prng;
   private readonly users: User[];
@@ -52,13 +55,14 @@ class Town {
   /** user and category of the day's payments, by slot */
   private planned = new Uint32Array(1_024);
 
-  constructor(options: SimulateOptions, endMs: number) {
+  constructor(options: SimulateOptions, fromMs: number, endMs: number) {
     const tokenSeed = hashInts(options.seed % 0x1_0000_0000, Math.floor(options.seed / 0x1_0000_0000));
     const token = (prefix: string): TokenFactory => new TokenFactory(prefix, tokenSeed);
     const stream = (n: number): Prng => new Prng(options.seed, n);
     const cards = token('c_');
     const devices = token('d_');
     this.options = options;
+    this.fromMs = fromMs;
     this.endMs = endMs;
     this.perUser = (options.paymentsPerDay / options.users) * (1 - SURPRISE_SHARE);
     const world = new World(options.seed, options.users, token('m_'), token('p_'));
@@ -81,8 +85,9 @@ class Town {
     this.fraudOwed += this.options.paymentsPerDay * (WEEK[weekday] ?? 1) * this.options.fraudShare;
     if (this.fraudOwed >= 1) this.fraudOwed -= this.fraudsters.strike(dayMs, this.fraudOwed);
     for (const packed of times) {
-      const time = Math.floor(packed / 0x40_0000);
-      const slot = packed - time * 0x40_0000;
+      if (dayMs + packed / SLOTS >= this.endMs) break;
+      const time = Math.floor(packed / SLOTS);
+      const slot = packed - time * SLOTS;
       const code = this.planned[slot] ?? 0;
       const user = this.users[Math.floor(code / 32)];
       const atMs = dayMs + time;
@@ -118,7 +123,7 @@ class Town {
         const slot = packed.length;
         if (slot >= this.planned.length) this.grow();
         this.planned[slot] = user.index * 32 + category;
-        packed.push(time * 0x40_0000 + slot);
+        packed.push(time * SLOTS + slot);
       }
     }
     return Float64Array.from(packed).sort();
@@ -140,9 +145,11 @@ class Town {
   }
 
   private emit(plan: PaymentPlan): void {
-    if (plan.atMs >= this.endMs) return;
+    if (plan.atMs < this.fromMs || plan.atMs >= this.endMs) return;
     const event = this.writer.write(plan);
-    this.queue.push(event);
-    if (this.luck.chance(RESEND_PROBABILITY)) this.queue.push(this.writer.resend(event));
+    this.queue.push(event.arrivalMs, event);
+    if (!this.luck.chance(RESEND_PROBABILITY)) return;
+    const again = this.writer.resend(event);
+    this.queue.push(again.arrivalMs, again);
   }
 }
