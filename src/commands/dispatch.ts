@@ -63,7 +63,9 @@ export async function dispatch(world: World, loaders: Loaders): Promise<number> 
     const known = thrown instanceof FraudstreamError;
     if (!known || thrown.code === 'FS_INTERNAL') log.error('unexpected error', errorFields(thrown));
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    for (const line of reason.split('\n')) {
+    // a catalogue may have several problems, one per line; of a bug the log has all
+    const lines = reason.split('\n').filter((line) => line.trim() !== '');
+    for (const line of known ? lines : lines.slice(0, 1)) {
       world.stderr.write(
         `fraudstream ${first}: ${safeText(line, secrets, 1_000)}${known ? ` [${thrown.code}]` : ''}\n`,
       );
