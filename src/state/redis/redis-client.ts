@@ -36,7 +36,7 @@ export class RedisClient {
     this.secrets = typeof options.password === 'string' && options.password !== '' ? [options.password] : [];
     this.redis = new Redis(options);
     this.redis.on('error', (error: Error) => {
-      this.connectionError = adviceFor(this.scrub(error.message));
+      this.connectionError = adviceFor(this.scrub(messageOf(error)));
       listener({ kind: 'error', url: this.url, message: this.connectionError });
     });
     this.redis.on('ready', () => {

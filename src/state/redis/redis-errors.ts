@@ -45,7 +45,17 @@ export const isNoScript = (thrown: unknown): boolean => messageOf(thrown).includ
 
 export const isTimeout = (thrown: unknown): boolean => messageOf(thrown) === 'Command timed out';
 
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+/**
+ * Its text. A host name with several addresses fails with an AggregateError that has no text of its own, but one error per
+ * address.
+ */
+export function messageOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  if (thrown instanceof AggregateError && thrown.message === '') {
+    return thrown.errors.map((error: unknown) => messageOf(error)).join(', ');
+  }
+  return thrown.message;
+}
 
 /** Meaning and advice for a message of Redis or ioredis; the message itself when it is none that we know. */
 export function adviceFor(message: string): string {

@@ -111,6 +111,12 @@ describe('redis errors', () => {
     expect(redisError('ERR strange', 'load', {}, 'ECONNRESET').message).toMatch(/load: ERR strange; .*ECONNRESET/);
   });
 
+  it('names every address of a host that cannot be reached', () => {
+    const errors = ['::1', '127.0.0.1'].map((host) => new Error(`connect ECONNREFUSED ${host}:1`));
+    const { message } = redisError(new AggregateError(errors), 'load', {}, null);
+    expect(message).toMatch(/listens.*::1:1, connect ECONNREFUSED 127\.0\.0\.1:1/);
+  });
+
   it('tells a key of a foreign type from a server that is away', () => {
     const thrown = new Error('WRONGTYPE Operation against a key holding the wrong kind of value');
     expect(redisError(thrown, 'load', {}, null).code).toBe('FS_STATE_CORRUPT');
