@@ -1,4 +1,4 @@
-import { logLevel, Kafka, type Admin, type KafkaConfig, type LogEntry, type SASLOptions } from 'kafkajs';
+import kafkajs, { type Admin, type KafkaConfig, type LogEntry, type SASLOptions } from 'kafkajs';
 import { createCluster, type Cluster } from './kafkajs-internals.ts';
 
 /** How to reach the cluster, and the one place where connections are configured. */
@@ -63,13 +63,15 @@ export class KafkaClient {
       metadataMaxAge: METADATA_AGE_MS_MAX,
       isolationLevel: 1,
     };
-    return createCluster(options, () => this.forward, logLevel.WARN);
+    return createCluster(options, () => this.forward, kafkajs.logLevel.WARN);
   }
 
   admin(): Admin {
-    return new Kafka({ ...this.config, logLevel: logLevel.WARN, logCreator: () => this.forward }).admin({
-      retry: RETRY,
-    });
+    return new kafkajs.Kafka({ ...this.config, logLevel: kafkajs.logLevel.WARN, logCreator: () => this.forward }).admin(
+      {
+        retry: RETRY,
+      },
+    );
   }
 
   /** What KafkaJS reports as an error is one try that failed, for us: a warning. Stacks say nothing that helps. */
@@ -83,7 +85,11 @@ export class KafkaClient {
     })) {
       if (value !== undefined) fields[name] = value;
     }
-    this.log(entry.level === logLevel.ERROR || entry.level === logLevel.WARN ? 'warn' : 'debug', message, fields);
+    this.log(
+      entry.level === kafkajs.logLevel.ERROR || entry.level === kafkajs.logLevel.WARN ? 'warn' : 'debug',
+      message,
+      fields,
+    );
   };
 }
 

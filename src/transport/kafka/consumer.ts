@@ -1,59 +1,16 @@
 import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import { backoffMs, pauseFor, settlesWithin } from './backoff.ts';
 import type { KafkaClient } from './client.ts';
+import type { ConsumerHandler, ConsumerOptions, ConsumerProgress } from './consumer-options.ts';
 import { Fetcher } from './fetcher.ts';
 import { kafkaErrorType } from './kafka-errors.ts';
 import type { Cluster } from './kafkajs-internals.ts';
 import { Leaders } from './leaders.ts';
 import { checkOffset, readLogRange, type LogRange } from './log-offsets.ts';
 import { Membership, type Generation } from './membership.ts';
-import {
-  PartitionTask,
-  type AssignedPartition,
-  type PartitionHandler,
-  type PartitionProgress,
-} from './partition-task.ts';
+import { PartitionTask } from './partition-task.ts';
 
 /** A member of a consumer group that hands each of its partitions' batches to a handler, one at a time per partition. */
-
-export interface ConsumerHandler extends PartitionHandler {
-  /**
-   * After the last batch of these partitions: on rebalance, stop, or (`lost`) when the group went on without us.
-   * Batches in hand have ended, or have been waited for in vain: their commits are refused then.
-   */
-  onRevoked(partitions: readonly AssignedPartition[], lost: boolean): Promise<void>;
-}
-
-export interface ConsumerOptions {
-  readonly groupId: string;
-  readonly topics: readonly string[];
-  readonly readCommitted?: boolean;
-  /** how long a fetch may wait at the broker when nothing is there; default 30 */
-  readonly waitMsMax?: number;
-  /** default 8 MiB */
-  readonly bytesMax?: number;
-  /** per fetch and partition; up to twice this lies ready in memory; default 1 MiB */
-  readonly partitionBytesMax?: number;
-  /** per batch handed over; default 2,000 records and 4 MiB of values */
-  readonly batchRecordsMax?: number;
-  readonly batchValueBytesMax?: number;
-  /** default 10,000 */
-  readonly sessionTimeoutMs?: number;
-  /** default 1,000 */
-  readonly heartbeatMs?: number;
-  /** how long the group waits for a member to finish its batch and join again; default 60,000 */
-  readonly rebalanceTimeoutMs?: number;
-}
-
-export interface ConsumerProgress {
-  /** 'joining' also while Kafka is away */
-  readonly state: 'stopped' | 'joining' | 'joined' | 'revoking';
-  readonly memberId: string;
-  readonly generation: number;
-  readonly partitions: readonly PartitionProgress[];
-  /** of the consumer as a whole; a partition has its own */
-  readonly error: FraudstreamError | null;
-}
 
 const JOIN_BACKOFF_BASE_MS = 100;
 const JOIN_BACKOFF_MS_MAX = 5_000;
@@ -181,7 +138,9 @@ export class KafkaConsumer {
       while (!stop.aborted) {
         this.state = 'joining';
         try {
-          this.generation = await membership.join();
+          const generation = await membership.join(stop);
+          if (generation === null) return;
+          this.generation = generation;
         } catch (error) {
           // The group often wants another round, or the coordinator moves: only then new connections would be wasted.
           if (kafkaErrorType((error as Error).cause).startsWith('KafkaJS') || ++failures > 10) throw error;

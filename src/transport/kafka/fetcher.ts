@@ -1,4 +1,4 @@
-import { FraudstreamError } from '../../domain/errors.ts';
+import type { FraudstreamError } from '../../domain/errors.ts';
 import { backoffMs } from './backoff.ts';
 import type { KafkaLogger } from './client.ts';
 import { decodeFetch, encodeFetch, FETCH_API, type FetchedPartition, type FetchOptions } from './fetch-protocol.ts';

@@ -35,8 +35,24 @@ export class Membership {
     this.options = options;
   }
 
-  /** Joins or rejoins, and returns what was assigned. Throws as one of ours; the caller tries again. */
-  async join(): Promise<Generation> {
+  /**
+   * Joins or rejoins, and returns what was assigned; null when stopped meanwhile, since the group may wait for its other
+   * members for as long as the rebalance timeout. Throws as one of ours; the caller tries again.
+   */
+  async join(stop: AbortSignal): Promise<Generation | null> {
+    const joining = this.joinAndSync();
+    const stopped = new Promise<null>((done) => {
+      stop.addEventListener('abort', () => done(null), { once: true });
+    });
+    const generation = stop.aborted ? null : await Promise.race([joining, stopped]);
+    if (generation === null) {
+      joining.catch(() => undefined);
+      if (this.coordinator !== null) dropConnections(this.coordinator);
+    }
+    return generation;
+  }
+
+  private async joinAndSync(): Promise<Generation> {
     const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
     try {
       const coordinator = await this.findCoordinator();

@@ -1,4 +1,5 @@
-import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
+import type { FraudstreamError } from '../../domain/errors.ts';
+import { toFraudstreamError } from '../../domain/errors.ts';
 import type { InputBatch } from '../record.ts';
 import { backoffMs, pauseFor } from './backoff.ts';
 import type { KafkaLogger } from './client.ts';

@@ -2,12 +2,12 @@ import { FraudstreamError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
 import { decompress } from './compression.ts';
 import type { FetchedPartition } from './fetch-protocol.ts';
-import { decodeLegacyMessageSet } from './kafkajs-internals.ts';
+import { legacyEnd, readLegacyRecords } from './legacy-message-set.ts';
 import { AbortedTransactions } from './read-committed.ts';
 import {
   BATCH_HEADER_BYTES,
   crcMatches,
-  FetchedRecord,
+  type FetchedRecord,
   readBatchFrame,
   readControlMarker,
   RecordCursor,
@@ -269,17 +269,7 @@ export class RecordStream {
   }
 
   private async takeLegacy(chunk: Chunk): Promise<Taken> {
-    const messages = await decodeLegacyMessageSet(chunk.bytes.subarray(chunk.at));
-    const records: FetchedRecord[] = [];
-    for (const message of messages) {
-      const offset = Number(message.offset);
-      if (offset < this.position) continue;
-      const timestampMs = message.timestamp === undefined ? -1 : Number(message.timestamp);
-      records.push(
-        new FetchedRecord(this.topic, this.partition, offset, timestampMs, message.key, message.value, chunk.bytes, -1),
-      );
-      this.position = offset + 1;
-    }
+    const records = await readLegacyRecords(chunk.bytes.subarray(chunk.at), this.topic, this.partition, this.position);
     this.position = Math.max(this.position, legacyEnd(chunk.bytes, chunk.at));
     this.drop(chunk);
     return { kind: 'records', records, nextOffset: this.position };
@@ -297,17 +287,4 @@ class FailedCursor {
   next(): never {
     throw this.error;
   }
-}
-
-/** The offset behind the last complete message of a message set. */
-function legacyEnd(bytes: Buffer, from: number): number {
-  let end = 0;
-  let at = from;
-  while (at + 12 <= bytes.length) {
-    const size = bytes.readInt32BE(at + 8);
-    if (size <= 0 || at + 12 + size > bytes.length) break;
-    end = Number(bytes.readBigInt64BE(at)) + 1;
-    at += 12 + size;
-  }
-  return end;
 }
