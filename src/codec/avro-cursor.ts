@@ -157,18 +157,33 @@ export class AvroCursor {
     if (!isAscii(this.bytes, start, this.pos) && !isUtf8(this.bytes, start, this.pos)) this.fail('FS_UTF8_INVALID', '');
   }
 
+  /** The text may share memory with the others of its record, see `readOwnText`. */
   readText(): string {
     const length = this.readLength();
     const start = this.pos;
-    const end = start + length;
-    this.pos = end;
+    this.pos = start + length;
+    return this.textAt(start, this.pos, this.text !== '');
+  }
+
+  /**
+   * A text for what is kept long after its record, such as the key of a user's state: a substring of 13 or more
+   * characters would keep all that it is a part of alive.
+   */
+  readOwnText(): string {
+    const length = this.readLength();
+    const start = this.pos;
+    this.pos = start + length;
+    return this.textAt(start, this.pos, this.text !== '' && length < SUBSTRING_SHARED_MIN);
+  }
+
+  private textAt(start: number, end: number, shared: boolean): string {
     const bytes = this.bytes;
     if (!isAscii(bytes, start, end)) {
       if (!isUtf8(bytes, start, end)) this.fail('FS_UTF8_INVALID', '');
       return bytes.toString('utf8', start, end);
     }
     const base = this.textBase;
-    return this.text === '' ? bytes.toString('latin1', start, end) : this.text.substring(start - base, end - base);
+    return shared ? this.text.substring(start - base, end - base) : bytes.toString('latin1', start, end);
   }
 
   /**
@@ -197,7 +212,10 @@ export class AvroCursor {
 }
 
 const EMPTY = Buffer.alloc(0);
-const SHARED_TEXT_BYTES_MAX = 2_048;
+/** bytes; what one long-lived text could keep alive */
+const SHARED_TEXT_BYTES_MAX = 512;
+/** V8 copies shorter substrings */
+const SUBSTRING_SHARED_MIN = 13;
 
 function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
   let any = 0;

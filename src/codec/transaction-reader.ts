@@ -33,7 +33,7 @@ function readBundledTransaction(cursor: AvroCursor): Transaction {
   cursor.prepareText();
   return {
     transaction_id: text(cursor, 'transaction_id'),
-    user_id: text(cursor, 'user_id'),
+    user_id: ownText(cursor, 'user_id'),
     event_time: long(cursor, 'event_time'),
     amount_minor: long(cursor, 'amount_minor'),
     currency: text(cursor, 'currency'),
@@ -54,6 +54,11 @@ function readBundledTransaction(cursor: AvroCursor): Transaction {
 function text(cursor: AvroCursor, field: string): string {
   cursor.field = field;
   return cursor.readText();
+}
+
+function ownText(cursor: AvroCursor, field: string): string {
+  cursor.field = field;
+  return cursor.readOwnText();
 }
 
 function long(cursor: AvroCursor, field: string): number {
@@ -145,7 +150,7 @@ function requireMillis(type: AvroType): void {
 type Value = string | number | Record<string, string>;
 type ReadValue<T extends Value> = (cursor: AvroCursor) => T | null;
 
-/** What has been read of the record at hand; reused, so that an absent field costs nothing. */
+/** What has been read of the record at hand; reused. */
 interface Draft {
   transaction_id: string;
   user_id: string;
@@ -172,7 +177,7 @@ const orNull = (value: string | null): string | null => (value === '' ? null : v
 
 const FIELDS: Readonly<Record<keyof Draft, (type: AvroType, name: string) => FieldStep>> = {
   transaction_id: required(textOf, (draft, value) => (draft.transaction_id = value)),
-  user_id: required(textOf, (draft, value) => (draft.user_id = value)),
+  user_id: required(ownTextOf, (draft, value) => (draft.user_id = value)),
   event_time: required(longOf, (draft, value) => (draft.event_time = value)),
   amount_minor: required(longOf, (draft, value) => (draft.amount_minor = value)),
   currency: required(textOf, (draft, value) => (draft.currency = value)),
@@ -207,11 +212,7 @@ function compileResolvingReader(writer: Extract<AvroType, { kind: 'record' }>): 
   }
   const draft = emptyDraft();
   return (cursor) => {
-    draft.terminal_id = null;
-    draft.device_id = null;
-    draft.ip = null;
-    draft.lat = null;
-    draft.lon = null;
+    // The others are written by every record or by none.
     draft.attributes = {};
     cursor.prepareText();
     for (let i = 0; i < steps.length; i++) steps[i]!(cursor, draft);
@@ -297,6 +298,10 @@ function resolveField<T extends Value>(resolve: Resolve<T>, type: AvroType, name
 
 function textOf(type: AvroType): ReadValue<string> | null {
   return type.kind === 'string' || type.kind === 'bytes' ? (cursor) => cursor.readText() : null;
+}
+
+function ownTextOf(type: AvroType): ReadValue<string> | null {
+  return textOf(type) === null ? null : (cursor) => cursor.readOwnText();
 }
 
 function longOf(type: AvroType): ReadValue<number> | null {
