@@ -10,6 +10,8 @@ import { checkOffset, readLogRange, type LogRange } from './log-offsets.ts';
 import { Membership, type Generation } from './membership.ts';
 import { PartitionTask } from './partition-task.ts';
 
+export type { ConsumerHandler, ConsumerOptions, ConsumerProgress };
+
 /** A member of a consumer group that hands each of its partitions' batches to a handler, one at a time per partition. */
 
 const JOIN_BACKOFF_BASE_MS = 100;

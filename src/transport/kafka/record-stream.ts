@@ -168,6 +168,8 @@ export class RecordStream {
       }
       const { header } = frame;
       if (header.lastOffset < this.position) {
+        // It was taken before; what its marker says still counts.
+        if (header.control) chunk.aborted.marker(header, readControlMarker(chunk.bytes, header));
         this.pass(header, chunk);
         continue;
       }
