@@ -5,7 +5,10 @@ import { dispatch, type Loaders } from './commands/dispatch.ts';
 
 /** Each command loads only what it uses: `--help` starts no native library. */
 const LOADERS: Loaders = {
+  run: () => import('./commands/run.ts'),
   replay: () => import('./commands/replay.ts'),
+  demo: () => import('./commands/demo.ts'),
+  simulate: () => import('./commands/simulate-command.ts'),
   'export-features': () => import('./commands/export-features.ts'),
   validate: () => import('./commands/validate.ts'),
   flagged: () => import('./commands/flagged.ts'),

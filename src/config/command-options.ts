@@ -10,7 +10,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl, .csv), in this order',
+    description: 'files with payments (.avro, .jsonl), in this order',
     commands: ['replay'],
   },
   'replay.out': {
@@ -33,7 +33,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl, .csv), in this order',
+    description: 'files with payments (.avro, .jsonl), in this order',
     commands: ['export-features'],
   },
   'export-features.labels': {
@@ -129,7 +129,7 @@ export const COMMAND_OPTIONS = {
   },
   'simulate.format': {
     type: 'enum',
-    values: ['avro', 'jsonl', 'csv'],
+    values: ['avro', 'jsonl'],
     default: 'avro',
     flag: '--format',
     description: 'format of the files',
@@ -153,10 +153,11 @@ export const COMMAND_OPTIONS = {
     commands: ['simulate'],
   },
   'simulate.labels': {
-    type: 'bool',
-    default: 'true',
+    type: 'enum',
+    values: ['delayed', 'all', 'none'],
+    default: 'delayed',
     flag: '--labels',
-    description: 'write the labels too; --no-labels leaves them out',
+    description: 'delayed: as verdicts come in real life; all: the whole truth, for evaluation; none: no label file',
     commands: ['simulate'],
   },
   'validate.print': {

@@ -31,10 +31,11 @@ export const METRICS = {
   future_events_total: { type: 'counter', help: 'payments too far ahead of their record timestamp', labels: [] },
   duplicate_events_total: { type: 'counter', help: 'payments seen before with equal content', labels: [] },
   inexact_decisions_total: { type: 'counter', help: 'decisions from a window that is estimated', labels: [] },
+  reused_ids_total: { type: 'counter', help: 'payments whose transaction id was used for another one', labels: [] },
   degraded_decisions_total: {
     type: 'counter',
-    help: 'decisions made without history or without the model',
-    labels: ['reason'],
+    help: 'decisions with something in `degraded`: estimated windows, no history, no model',
+    labels: [],
   },
   folded_events_total: { type: 'counter', help: 'records folded silently after a restart', labels: [] },
   stage_seconds: {

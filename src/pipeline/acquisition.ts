@@ -70,7 +70,7 @@ export async function planAcquisition(
     options.log.warn('records between the state and the log are gone', {
       ...place,
       offset: stored.watermark,
-      until: range.start,
+      to: range.start,
     });
   }
   return { watermark: stored.watermark, readFrom: Math.max(stored.watermark, range.start), decideFrom };

@@ -119,7 +119,7 @@ export class Checkpoint {
     if (error.code === 'FS_STATE_UNAVAILABLE') {
       this.unresolved = attempted;
       this.retryAtMs = clock.monotonicMs() + RETRY_MS;
-      log.warn('flush failed; it will be tried again', { code: error.code, error: error.message });
+      log.warn('flush failed; it will be tried again', { code: error.code, reason: error.message });
     } else this.broken = error;
   }
 

@@ -107,10 +107,13 @@ export class PartitionWorker {
     if (!this.busy && !this.detached) this.checkpoint.tick();
   }
 
-  /** After the last batch: what was committed is flushed, if there is time. */
-  async release(): Promise<void> {
+  /**
+   * After the last batch: what was committed is flushed.
+   * @param flush false when somebody else may own the partition already
+   */
+  async release(flush: boolean): Promise<void> {
     try {
-      if (!this.detached && !this.busy) await this.checkpoint.finish();
+      if (flush && !this.detached && !this.busy) await this.checkpoint.finish();
     } finally {
       this.ports.histories.clear();
     }
@@ -123,7 +126,7 @@ export class PartitionWorker {
     if (clock.monotonicMs() - this.saidAtMs > PROGRESS_EVERY_MS) {
       this.saidAtMs = clock.monotonicMs();
       const { topic, partition } = this.input;
-      log.info('folding what was decided', { topic, partition, offset: histories.position, until: this.decideFrom });
+      log.info('folding what was decided', { topic, partition, offset: histories.position, to: this.decideFrom });
     }
   }
 
@@ -188,7 +191,7 @@ export class PartitionWorker {
         const error = toFraudstreamError(thrown);
         observer.failed(error.code);
         if (!PATIENT.has(error.code) || signal.aborted) throw error;
-        log.warn('waiting', { topic, partition, code: error.code, error: error.message, waitMs });
+        log.warn('waiting', { topic, partition, code: error.code, reason: error.message, retry_in_ms: waitMs });
         await pause(waitMs, signal);
         if (signal.aborted) throw error;
       }

@@ -72,7 +72,9 @@ export class PartitionHistories {
       const key = keys[k]!;
       const entry = this.cache.get(key);
       entries[k] = entry;
-      if (!entry) (missing ??= new Map()).set(key, missing.size);
+      if (entry || missing?.has(key)) continue;
+      missing ??= new Map();
+      missing.set(key, missing.size);
     }
     if (missing === null) {
       this.hits += keys.length;

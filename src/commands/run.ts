@@ -1,0 +1,242 @@
+import { createDecisionEncoder } from '../codec/decision-encoder.ts';
+import { registerOutputSchemas, type SchemaRegistry } from '../codec/registry.ts';
+import { createAvroTransactionDecoder, createConfluentTransactionDecoder } from '../codec/transaction-decoder.ts';
+import { loadBrain, makeEngine, type Brain } from '../app.ts';
+import type { Settings } from '../config/options.ts';
+import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { Health } from '../observability/health.ts';
+import { startHttpServer, type RunningHttpServer } from '../observability/http-server.ts';
+import { Metrics } from '../observability/metrics.ts';
+import { CacheBudget } from '../state/cache.ts';
+import { MemoryStateStore } from '../state/memory-store.ts';
+import { RedisClient } from '../state/redis/redis-client.ts';
+import { RedisStateStore } from '../state/redis/redis-store.ts';
+import type { StateStore } from '../state/store.ts';
+import { pauseFor } from '../transport/kafka/backoff.ts';
+import type { KafkaClient } from '../transport/kafka/client.ts';
+import { KafkaConsumer } from '../transport/kafka/consumer.ts';
+import { KafkaSink } from '../transport/kafka/kafka-sink.ts';
+import { GroupOffsets } from '../transport/kafka/offsets.ts';
+import { KafkaProducer } from '../transport/kafka/producer.ts';
+import { createTopics } from '../transport/kafka/topics.ts';
+import type { CommandContext } from './command.ts';
+import { kafkaClientOf, redisSettingsOf, registryOf } from './connections.ts';
+import { RunGroup } from './run-group.ts';
+import { RunObserver } from './run-observer.ts';
+import { Watchdog } from './run-watchdog.ts';
+
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 5_000;
+
+/**
+ * `fraudstream run`: decides the payments of a Kafka topic until it is told to stop. Kafka, Redis or the registry being
+ * away is waited for, at start and later; wrong settings or a wrong model end it at once.
+ */
+export async function run(context: CommandContext): Promise<number> {
+  const { settings, log, clock, signal, version } = context;
+  const brain = await loadBrain(settings);
+  const health = new Health({ stallTimeoutMs: settings['health.stall-timeout'] });
+  health.set('model', true);
+  const metrics = new Metrics({ process: true });
+  metrics.gauge('build_info', version, brain.scorer.modelVersion, brain.policy.version).set(1);
+  metrics.gauge('start_time_seconds').set(clock.nowMs() / 1_000);
+  const http = await startHttp(settings, health, metrics, context);
+  try {
+    return await serve(context, brain, health, metrics);
+  } finally {
+    await http?.close();
+    await brain.scorer.close();
+    log.info('stopped', { signal: signal.aborted ? String(signal.reason) : '' });
+  }
+}
+
+async function serve(context: CommandContext, brain: Brain, health: Health, metrics: Metrics): Promise<number> {
+  const { settings, log, clock, signal } = context;
+  const kafka = kafkaClientOf(settings, log);
+  const store = openStore(context, brain, health, metrics);
+  const registry = registryOf(settings);
+  const producer = new KafkaProducer(kafka, { compression: settings['kafka.compression'] });
+  const offsets = new GroupOffsets(kafka, settings['kafka.group-id'] ?? settings['app.id']);
+  const sink = new KafkaSink(producer, {
+    decisions: settings['topics.decisions'],
+    flagged: settings['topics.flagged'],
+    'dead-letter': settings['topics.dead-letter'],
+  });
+  try {
+    const started = await patiently(context, health, async () => {
+      if (settings['topics.create']) await createMissingTopics(kafka, context);
+      await checkTopics(producer, settings);
+      return registry === null ? { schemaIds: null } : { schemaIds: await registerOutputs(registry, settings) };
+    });
+    if (started === null) return 0;
+    health.set('kafka', true);
+    const options = { recordBytesMax: settings['record.max-bytes'], cardNumberGuard: settings['guard.card-numbers'] };
+    const encoder = createDecisionEncoder(started.schemaIds);
+    const group = new RunGroup(
+      {
+        engine: () =>
+          makeEngine(brain, settings, {
+            decoder:
+              registry === null
+                ? createAvroTransactionDecoder(options)
+                : createConfluentTransactionDecoder(registry, options),
+            encoder,
+            clock,
+          }),
+        store,
+        budget: new CacheBudget(settings['state.cache-bytes']),
+        sink,
+        offsets,
+        clock,
+        log,
+        observer: new RunObserver(metrics, health, clock),
+        onAssignment: (partitions) => {
+          metrics.counter('rebalances_total').inc(1);
+          metrics.gauge('assigned_partitions').set(partitions.length);
+          log.info('partitions assigned', { partitions: partitions.join(',') });
+        },
+      },
+      {
+        startPolicy: settings['kafka.from'],
+        onUnavailable: settings['state.on-unavailable'],
+        flushIntervalMs: settings['state.flush-interval'],
+        flushRecordsMax: settings['state.flush-records-max'],
+      },
+    );
+    const consumer = new KafkaConsumer(
+      kafka,
+      {
+        groupId: settings['kafka.group-id'] ?? settings['app.id'],
+        topics: [settings['topics.transactions']],
+        waitMsMax: settings['kafka.fetch-max-wait'],
+        bytesMax: settings['kafka.fetch-max-bytes'],
+        partitionBytesMax: settings['kafka.fetch-partition-bytes'],
+        batchRecordsMax: settings['batch.records-max'],
+        batchValueBytesMax: settings['batch.bytes-max'],
+        sessionTimeoutMs: settings['kafka.session-timeout'],
+      },
+      group,
+    );
+    group.attach(consumer);
+    consumer.start();
+    const watchdog = new Watchdog({
+      consumer,
+      group,
+      health,
+      metrics,
+      store,
+      clock,
+      log,
+      giveUpWithinMs: 10 * settings['health.stall-timeout'],
+    });
+    const exitCode = await watchdog.watch(signal);
+    health.stopping();
+    await drain(consumer, context);
+    return exitCode;
+  } finally {
+    await Promise.allSettled([producer.close(), offsets.close(), store.close()]);
+  }
+}
+
+/** Finishes the batches in hand, commits, flushes, leaves the group: within the deadline. */
+async function drain(consumer: KafkaConsumer, { settings, log, clock }: CommandContext): Promise<void> {
+  const startMs = clock.monotonicMs();
+  const expired = new AbortController();
+  const timeout = pauseFor(settings['shutdown.deadline'], expired.signal).then(() => 'late' as const);
+  const stopped = consumer.stop().then(() => 'stopped' as const);
+  const outcome = await Promise.race([stopped, timeout]);
+  expired.abort();
+  const durationMs = Math.round(clock.monotonicMs() - startMs);
+  if (outcome === 'late')
+    log.warn('shutdown deadline passed; what is not flushed is folded again', { duration_ms: durationMs });
+  else log.info('drained', { duration_ms: durationMs });
+}
+
+function openStore({ settings, log }: CommandContext, brain: Brain, health: Health, metrics: Metrics): StateStore {
+  if (settings['state.store'] === 'memory') {
+    health.set('store', true);
+    return new MemoryStateStore();
+  }
+  const client = new RedisClient(redisSettingsOf(settings), ({ kind, url, message }) => {
+    if (kind === 'ready') {
+      health.set('store', true);
+      log.info('Redis connected', { url });
+    } else if (kind === 'error') {
+      health.set('store', false, message);
+      metrics.counter('redis_errors_total', 'connection').inc(1);
+      log.warn('Redis', { url, reason: message });
+    }
+  });
+  return new RedisStateStore(client, { app: settings['app.id'], ttlMs: brain.plan.layout.horizonMs });
+}
+
+async function startHttp(
+  settings: Settings,
+  health: Health,
+  metrics: Metrics,
+  { clock, log }: CommandContext,
+): Promise<RunningHttpServer | null> {
+  if (!settings['http.enabled']) return null;
+  const server = await startHttpServer({
+    host: settings['http.host'],
+    port: settings['http.port'],
+    live: () => health.live(clock.monotonicMs()),
+    ready: () => health.ready(),
+    metrics: () => metrics.exposition(),
+    metricsContentType: metrics.contentType,
+  });
+  log.info('serving /metrics, /healthz, /readyz', { host: server.host, port: server.port });
+  return server;
+}
+
+async function createMissingTopics(kafka: KafkaClient, { settings, log }: CommandContext): Promise<void> {
+  const shape = { partitions: settings['topics.partitions'], replication: settings['topics.replication'] };
+  const names = ['transactions', 'labels', 'decisions', 'flagged', 'dead-letter'] as const;
+  const created = await createTopics(
+    kafka,
+    names.map((name) => ({ name: settings[`topics.${name}`], ...shape })),
+  );
+  if (created.length > 0) log.info('topics created', { topics: created.join(',') });
+}
+
+/** Decisions keep the partition of their payment, so there must be as many. */
+async function checkTopics(producer: KafkaProducer, settings: Settings): Promise<void> {
+  const input = await producer.partitionCount(settings['topics.transactions']);
+  for (const name of ['topics.decisions', 'topics.flagged'] as const) {
+    const output = await producer.partitionCount(settings[name]);
+    if (output < input) {
+      throw new FraudstreamError(
+        'FS_CONFIG_INVALID',
+        `topic ${settings[name]} has ${output} partitions, ${settings['topics.transactions']} has ${input}: make them equal`,
+      );
+    }
+  }
+  await producer.partitionCount(settings['topics.dead-letter']);
+}
+
+function registerOutputs(registry: SchemaRegistry, settings: Settings): ReturnType<typeof registerOutputSchemas> {
+  return registerOutputSchemas(registry, {
+    decisions: settings['topics.decisions'],
+    flagged: settings['topics.flagged'],
+  });
+}
+
+/** Waits for who is away. @returns null when told to stop meanwhile. Throws what waiting does not mend. */
+async function patiently<T>(
+  { log, signal }: CommandContext,
+  health: Health,
+  attempt: () => Promise<T>,
+): Promise<T | null> {
+  for (let waitMs = RETRY_MS_MIN; !signal.aborted; waitMs = Math.min(RETRY_MS_MAX, waitMs * 2)) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      const error = toFraudstreamError(thrown);
+      if (!error.retriable) throw error;
+      health.set('kafka', false, error.message);
+      log.warn('waiting to start', { code: error.code, reason: error.message, retry_in_ms: waitMs });
+      await pauseFor(waitMs, signal);
+    }
+  }
+  return null;
+}
