@@ -13,6 +13,7 @@ const LOADERS: Loaders = {
   validate: () => import('./commands/validate.ts'),
   flagged: () => import('./commands/flagged.ts'),
   doctor: () => import('./commands/doctor.ts'),
+  dlq: () => import('./commands/dlq.ts'),
   help: () => import('./commands/help.ts'),
 };
 

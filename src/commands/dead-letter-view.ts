@@ -8,6 +8,8 @@ export interface DeadLetterFacts {
   readonly stage: string;
   /** where the record came from: `topic/partition/offset`, parts unknown as `?` */
   readonly source: string;
+  /** '' when unknown */
+  readonly sourceTopic: string;
   readonly sourcePartition: number | null;
 }
 
@@ -28,6 +30,7 @@ export function factsOf(headers: RecordHeaders | null, names: DeadLetterHeaderNa
     message: headerText(headers, names.exceptionMessage),
     stage: headerText(headers, names.stage),
     source: place.map((part) => (part === '' ? '?' : part)).join('/'),
+    sourceTopic: headerText(headers, names.topic),
     sourcePartition: /^\d{1,6}$/.test(partition) ? Number(partition) : null,
   };
 }

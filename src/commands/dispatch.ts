@@ -24,7 +24,7 @@ export interface World {
   readonly readFile: (path: string) => string;
 }
 
-export type Loaders = Readonly<Partial<Record<CommandName, () => Promise<CommandModule>>>>;
+export type Loaders = Readonly<Record<CommandName, () => Promise<CommandModule>>>;
 
 /** From arguments to exit code. Never throws: what a command throws becomes one line on stderr. */
 export async function dispatch(world: World, loaders: Loaders): Promise<number> {
@@ -37,8 +37,7 @@ export async function dispatch(world: World, loaders: Loaders): Promise<number> 
     world.stdout.write(`${world.version}\n`);
     return 0;
   }
-  const load = isCommandName(first) ? loaders[first] : undefined;
-  if (!isCommandName(first) || load === undefined) {
+  if (!isCommandName(first)) {
     const hint = didYouMean(first, COMMAND_NAMES) || '; see fraudstream --help';
     world.stderr.write(`fraudstream: unknown command ${quote(first)}${hint}\n`);
     return 2;
@@ -57,7 +56,7 @@ export async function dispatch(world: World, loaders: Loaders): Promise<number> 
   const secrets = secretTexts(loaded.settings);
   const log = createCommandLog(world, loaded.settings, secrets);
   try {
-    const { run } = await load();
+    const { run } = await loaders[first]();
     return await run({ ...world, ...loaded, args: loaded.positional, log });
   } catch (thrown) {
     const known = thrown instanceof FraudstreamError;

@@ -52,7 +52,8 @@ export function kafkaChecks(facts: ClusterFacts, settings: Settings, longestWind
   const inputTopic = find(input);
   if (inputTopic !== undefined) {
     checks.push(...retentionChecks(inputTopic, longestWindowMs));
-    for (const name of outputs) checks.push(...partitionChecks(inputTopic, find(name)));
+    // a dead letter says itself where it came from: its topic may have any number
+    for (const name of outputs.slice(0, 2)) checks.push(...partitionChecks(inputTopic, find(name)));
   }
   const deadLetter = find(settings['topics.dead-letter']);
   if (deadLetter !== undefined) checks.push(...deadLetterChecks(deadLetter, settings['record.max-bytes']));
@@ -67,7 +68,7 @@ export function kafkaChecks(facts: ClusterFacts, settings: Settings, longestWind
 
 function missingTopic(name: string, optional: boolean, settings: Settings): Check {
   const command =
-    `kafka-topics.sh --create --topic ${name} --partitions ${settings['topics.partitions']} ` +
+    `kafka-topics.sh --bootstrap-server ${settings['kafka.brokers'][0] ?? ''} --create --topic ${name} --partitions ${settings['topics.partitions']} ` +
     `--replication-factor ${settings['topics.replication']}`;
   if (optional) return warning(`topic ${name}`, 'does not exist', `needed only for labels: ${command}`);
   return failure(`topic ${name}`, 'does not exist', `${command}, or start with --create-topics`);
@@ -83,7 +84,7 @@ function topicChecks(topic: TopicFacts, brokers: number): Check[] {
     checks.push(warning(name, `${topic.underReplicated} partitions are under-replicated`, 'look at the brokers'));
   }
   if ((topic.config.get('cleanup.policy') ?? 'delete').includes('compact')) {
-    const advice = `kafka-configs.sh --alter --entity-type topics --entity-name ${topic.name} --add-config cleanup.policy=delete`;
+    const advice = `kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name ${topic.name} --add-config cleanup.policy=delete`;
     checks.push(failure(name, 'is compacted: payments and decisions of a user would vanish', advice));
   }
   const insync = Number(topic.config.get('min.insync.replicas') ?? 1);
@@ -104,7 +105,7 @@ function partitionChecks(input: TopicFacts, output: TopicFacts | undefined): Che
   const name = `topic ${output.name}`;
   const finding = `has ${output.partitions} partitions, ${input.name} has ${input.partitions}`;
   if (output.partitions > input.partitions) return [warning(name, finding, 'the others stay empty')];
-  const advice = `kafka-topics.sh --alter --topic ${output.name} --partitions ${input.partitions}`;
+  const advice = `kafka-topics.sh --bootstrap-server … --alter --topic ${output.name} --partitions ${input.partitions}`;
   return [failure(name, finding, advice)];
 }
 
