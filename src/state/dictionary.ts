@@ -14,9 +14,10 @@ export class Dictionary {
   private slots: Uint16Array;
 
   constructor(capacity = 16) {
-    this.keys = new Float64Array(capacity);
-    this.lastMs = new Float64Array(capacity);
-    this.slots = new Uint16Array(capacity * 2);
+    const buffer = new ArrayBuffer(capacity * 20);
+    this.keys = new Float64Array(buffer, 0, capacity);
+    this.lastMs = new Float64Array(buffer, capacity * 8, capacity);
+    this.slots = new Uint16Array(buffer, capacity * 16, capacity * 2);
   }
 
   get bytes(): number {
@@ -67,14 +68,12 @@ export class Dictionary {
   }
 
   private grow(): void {
-    const capacity = this.keys.length * 2;
-    const keys = new Float64Array(capacity);
-    const lastMs = new Float64Array(capacity);
-    keys.set(this.keys);
-    lastMs.set(this.lastMs);
-    this.keys = keys;
-    this.lastMs = lastMs;
-    this.slots = new Uint16Array(capacity * 2);
+    const bigger = new Dictionary(this.keys.length * 2);
+    bigger.keys.set(this.keys);
+    bigger.lastMs.set(this.lastMs);
+    this.keys = bigger.keys;
+    this.lastMs = bigger.lastMs;
+    this.slots = bigger.slots;
     for (let entry = 1; entry <= this.size; entry++) this.place(entry);
   }
 }

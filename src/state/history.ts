@@ -42,9 +42,13 @@ export class UserHistory {
     this.layout = layout;
     this.rows = rows;
     this.dictionary = dictionary;
-    this.filterLastMs = new Float64Array(layout.filters.length).fill(-Infinity);
-    this.totals = new Float64Array(layout.measureWindow.length * MEASURE.stride);
-    this.tails = new Int32Array(layout.windowsMs.length);
+    // One buffer for the three: what costs with many users is the number of buffers.
+    const filters = layout.filters.length;
+    const totals = layout.measureWindow.length * MEASURE.stride;
+    const buffer = new ArrayBuffer((filters + totals) * 8 + layout.windowsMs.length * 4);
+    this.filterLastMs = new Float64Array(buffer, 0, filters).fill(-Infinity);
+    this.totals = new Float64Array(buffer, filters * 8, totals);
+    this.tails = new Int32Array(buffer, (filters + totals) * 8, layout.windowsMs.length);
   }
 
   /** Approximate resident size, for the cache's bound. */
