@@ -13,7 +13,7 @@ const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
 /** Relative number of episodes, in the order of FRAUD_PATTERNS; an episode of each has a different number of payments. */
-const EPISODES = cumulate([2, 5.5, 4, 6, 2, 1]);
+const EPISODES = cumulate([2.2, 4.5, 3.2, 4.2, 1.2, 1]);
 
 const SMALL = ['5816', '8398', '5968', '5311'].map(categoryIndex);
 const GOODS = ['5732', '5311', '5651', '5816', '4829', '4511'].map(categoryIndex);
@@ -116,7 +116,7 @@ export class Fraudsters {
   /** Many small online payments within minutes, to see which stolen numbers work; then sometimes a large one. */
   private testCard(user: User, from: number): void {
     const { world, prng, deviceIds } = this.tools;
-    const careful = prng.chance(0.4);
+    const careful = prng.chance(0.2);
     const merchants = Array.from({ length: prng.between(1, 3) }, () =>
       world.onlineMerchant(prng.pick(SMALL), prng.unit()),
     );
@@ -124,7 +124,7 @@ export class Fraudsters {
     const ip = this.hidingPlace(user);
     const euroCents = prng.pick([99, 150, 250, 499]);
     let at = from;
-    for (let i = careful ? prng.between(3, 6) : prng.between(6, 20); i > 0; i--) {
+    for (let i = careful ? prng.between(4, 8) : prng.between(8, 24); i > 0; i--) {
       this.act(user, 'card-testing', {
         atMs: at,
         merchant: prng.pick(merchants),
@@ -157,13 +157,13 @@ export class Fraudsters {
   /** Somebody else is in the account: new device, new network, goods that can be sold, transfers. */
   private takeOver(user: User, from: number): void {
     const { prng, deviceIds } = this.tools;
-    const abroad = prng.chance(0.55);
+    const abroad = prng.chance(0.75);
     const city = abroad ? prng.pick(CITIES) : CITIES[user.city];
-    const device = prng.chance(0.88) ? deviceIds.next() : (user.devices[0] ?? null);
+    const device = prng.chance(0.96) ? deviceIds.next() : (user.devices[0] ?? null);
     const ip = abroad ? publicNetwork(city?.country ?? 'US', prng.next()) : this.hidingPlace(user);
-    const factor = prng.range(0.6, 3.5);
+    const factor = prng.range(1.6, 7);
     let at = from;
-    for (let i = prng.between(1, 6); i > 0; i--) {
+    for (let i = prng.between(3, 9); i > 0; i--) {
       const merchant = this.shopOnline();
       const median = CATEGORIES[merchant.category]?.medianEuroCents ?? 5_000;
       this.act(user, 'account-takeover', {
@@ -176,7 +176,7 @@ export class Fraudsters {
         place: city !== undefined && prng.chance(0.25) ? city : null,
         declined: 0.12,
       });
-      at += 2 * MINUTE_MS + prng.exponential(45 * MINUTE_MS);
+      at += 2 * MINUTE_MS + prng.exponential(20 * MINUTE_MS);
     }
     this.discover(user, at);
   }
@@ -186,14 +186,14 @@ export class Fraudsters {
     const { world, prng } = this.tools;
     const away = from >= user.tripThereMs && from < user.tripToMs;
     const city = away ? user.tripCity : user.city;
-    const contactlessOnly = prng.chance(0.45);
+    const contactlessOnly = prng.chance(0.15);
     user.cardLostAtMs = from;
     let at = from;
-    for (let i = prng.between(2, 8); i > 0; i--) {
+    for (let i = prng.between(4, 12); i > 0; i--) {
       const category = prng.pick(STREET_GOODS);
       const cash = CATEGORIES[category]?.prices === 'cash';
       if (cash && contactlessOnly) continue;
-      const euroCents = contactlessOnly ? prng.between(900, 4_990) : prng.logNormal(14_000, 0.8);
+      const euroCents = contactlessOnly ? prng.between(900, 4_990) : prng.logNormal(30_000, 0.7);
       this.act(user, 'stolen-card', {
         atMs: at,
         merchant: world.shop(city, category, prng.unit()),
@@ -202,7 +202,7 @@ export class Fraudsters {
         declined: cash ? 0.35 : 0.12,
         entryMode: contactlessOnly || (!cash && prng.chance(0.5)) ? 'contactless' : 'chip',
       });
-      at += 4 * MINUTE_MS + prng.exponential(35 * MINUTE_MS);
+      at += 3 * MINUTE_MS + prng.exponential(18 * MINUTE_MS);
     }
     this.discover(user, at);
   }
@@ -211,24 +211,24 @@ export class Fraudsters {
   private useCopiedCard(user: User, from: number): void {
     const { world, prng, deviceIds } = this.tools;
     const online = prng.chance(0.4);
-    const city = prng.chance(0.5) ? prng.below(CITIES.length) : user.city;
-    const device = prng.chance(0.7) ? deviceIds.next() : null;
+    const city = prng.chance(0.8) ? prng.below(CITIES.length) : user.city;
+    const device = prng.chance(0.85) ? deviceIds.next() : null;
     const ip = this.hidingPlace(user);
     let at = from;
-    for (let i = prng.between(1, 5); i > 0; i--) {
+    for (let i = prng.between(3, 8); i > 0; i--) {
       const merchant = online ? this.shopOnline() : world.shop(city, prng.pick(STREET_GOODS), prng.unit());
       const median = CATEGORIES[merchant.category]?.medianEuroCents ?? 5_000;
       this.act(user, 'compromised-terminal', {
         atMs: at,
         merchant,
         online,
-        euroCents: median * prng.logNormal(1.5, 0.7),
+        euroCents: median * prng.logNormal(2.8, 0.7),
         device: online ? device : null,
         ip: online ? ip : null,
         declined: 0.18,
         ...(online ? {} : { entryMode: prng.chance(0.6) ? 'magstripe' : 'chip' }),
       });
-      at += 10 * MINUTE_MS + prng.exponential(3 * HOUR_MS);
+      at += 5 * MINUTE_MS + prng.exponential(40 * MINUTE_MS);
     }
     this.discover(user, at);
   }
@@ -238,12 +238,12 @@ export class Fraudsters {
     const { prng } = this.tools;
     const merchant = prng.pick(this.compromised);
     let at = from;
-    for (let i = prng.between(3, 7); i > 0; i--) {
+    for (let i = prng.between(4, 9); i > 0; i--) {
       const user = this.victim('compromised-terminal', at);
       at += prng.exponential(25 * MINUTE_MS);
       if (user === null) continue;
-      const euroCents = (CATEGORIES[merchant.category]?.medianEuroCents ?? 5_000) * prng.logNormal(1.6, 0.6);
-      for (let n = prng.between(1, 2); n > 0; n--) {
+      const euroCents = (CATEGORIES[merchant.category]?.medianEuroCents ?? 5_000) * prng.logNormal(2.5, 0.6);
+      for (let n = prng.between(1, 4); n > 0; n--) {
         this.act(user, 'compromised-terminal', {
           atMs: at,
           merchant,
@@ -267,7 +267,7 @@ export class Fraudsters {
         ? world.shop(user.city, category, prng.unit())
         : world.obscureMerchant(category, prng.unit());
     });
-    const device = prng.chance(0.6) ? deviceIds.next() : null;
+    const device = prng.chance(0.85) ? deviceIds.next() : null;
     const ip = this.hidingPlace(user);
     const euroCents = prng.between(900, 3_800);
     let at = from;
@@ -294,9 +294,9 @@ export class Fraudsters {
   /** The account's own user: spends more and more, then empties the credit line in one weekend. */
   private bustOut(user: User, from: number): void {
     const { world, prng } = this.tools;
-    const factor = prng.range(1.5, 5);
+    const factor = prng.range(3, 8);
     let at = from;
-    for (let i = prng.between(6, 16); i > 0; i--) {
+    for (let i = prng.between(8, 20); i > 0; i--) {
       const category = prng.pick(MAXED);
       const online = CATEGORIES[category]?.online !== 0 && (!world.hasShops(category) || prng.chance(0.4));
       const merchant = online
@@ -312,7 +312,7 @@ export class Fraudsters {
         ip: online ? (prng.chance(0.6) ? user.homeIp : mobileNetwork(user.country.code, prng.next())) : null,
         declined: 0.14,
       });
-      at += 10 * MINUTE_MS + prng.exponential(3.5 * HOUR_MS);
+      at += 10 * MINUTE_MS + prng.exponential(1.6 * HOUR_MS);
     }
     this.discover(user, at);
   }

@@ -19,7 +19,7 @@ const DAILY = {
   bigPurchase: 0.005,
   newDevice: 0.0015,
   moved: 0.0003,
-  foreignNetwork: 0.0035,
+  foreignNetwork: 0.0025,
 } as const;
 const ANY = Object.values(DAILY).reduce((sum, p) => sum + p, 0);
 const KINDS = cumulate(Object.values(DAILY));
@@ -65,7 +65,7 @@ export class Lookalikes {
           });
         return;
       case 1:
-        this.series(user, at, prng.between(4, 9), 50 * MINUTE_MS, MALL, 'shopping-spree', {
+        this.series(user, at, prng.between(4, 9), 70 * MINUTE_MS, MALL, 'shopping-spree', {
           euroCents: 11_000,
           online: false,
         });
@@ -105,7 +105,7 @@ export class Lookalikes {
   private foreignNetwork(user: User, at: number): void {
     const prng = this.prng;
     const country = prng.pick(CITIES).country;
-    const device = prng.chance(0.35) ? this.deviceIds.next() : null;
+    const device = prng.chance(0.2) ? this.deviceIds.next() : null;
     const wish = { online: true, ip: publicNetwork(country, prng.next()), euroCents: prng.between(3_000, 25_000) };
     this.series(user, at, prng.between(1, 5), 40 * MINUTE_MS, WEB, 'foreign-network', wish, device);
   }
