@@ -10,7 +10,7 @@ import { escapeText } from './terminal.ts';
  */
 export const SAFE_FIELDS: ReadonlySet<string> = new Set(
   (
-    'account acks address app attempt batches blocked brokers bytes cache check code command config count ' +
+    'address assigned broker component error retryCount waitMs app attempt batches blocked brokers bytes cache check code command config count ' +
     'dead_letters decided delay_ms decisions duplicates duration_ms entries events events_per_s exit_code expected ' +
     'fallback features field file fingerprint flagged from generation group host interval_ms jitter_ms lag late leader ' +
     'limit max member_id min mode model model_version name next_offset node offset offsets operation partition ' +
