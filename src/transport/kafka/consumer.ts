@@ -18,6 +18,9 @@ const JOIN_BACKOFF_BASE_MS = 100;
 const JOIN_BACKOFF_MS_MAX = 5_000;
 const PARTITION_COUNT_CHECK_MS = 60_000;
 
+const nameOf = ({ topic, partition }: { readonly topic: string; readonly partition: number }): string =>
+  `${topic}/${partition}`;
+
 type GenerationEnd = 'stop' | 'rebalance' | 'lost';
 
 export class KafkaConsumer {
@@ -29,6 +32,8 @@ export class KafkaConsumer {
   private running: Promise<void> | null = null;
   private leaders: Leaders | null = null;
   private tasks: readonly PartitionTask[] = [];
+  /** by topic/partition: what of an earlier generation may still run */
+  private readonly earlier = new Map<string, Promise<void>>();
   private state: ConsumerProgress['state'] = 'stopped';
   private generation: Generation | null = null;
   private lastError: FraudstreamError | null = null;
@@ -75,12 +80,12 @@ export class KafkaConsumer {
 
   /** Kept over rebalances until `resume`. The batch in hand goes on. */
   pause(topic: string, partition: number): void {
-    this.paused.add(`${topic}/${partition}`);
+    this.paused.add(nameOf({ topic, partition }));
     this.task(topic, partition)?.pause();
   }
 
   resume(topic: string, partition: number): void {
-    this.paused.delete(`${topic}/${partition}`);
+    this.paused.delete(nameOf({ topic, partition }));
     this.task(topic, partition)?.resume();
   }
 
@@ -189,7 +194,8 @@ export class KafkaConsumer {
           (offset) => checkOffset(leaders, place.topic, place.partition, offset),
           () => fetcher.wake(),
           client.log,
-          this.paused.has(`${place.topic}/${place.partition}`),
+          this.paused.has(nameOf(place)),
+          this.earlier.get(nameOf(place)) ?? Promise.resolve(),
         ),
     );
     this.state = 'joined';
@@ -241,7 +247,10 @@ export class KafkaConsumer {
 
   private async revoke(membership: Membership, generation: Generation, end: GenerationEnd): Promise<void> {
     const { tasks, client, options } = this;
-    for (const task of tasks) task.revoke();
+    for (const task of tasks) {
+      task.revoke();
+      this.earlier.set(nameOf(task), task.done);
+    }
     let draining = true;
     // The group waits for us, but it drops a member that is silent.
     const beating = (async () => {
@@ -251,7 +260,7 @@ export class KafkaConsumer {
       }
     })();
     const all = Promise.all(tasks.map((task) => task.done));
-    const deadlineMs = end === 'lost' ? options.sessionTimeoutMs : Math.floor(options.rebalanceTimeoutMs * 0.8);
+    const deadlineMs = Math.floor(options.rebalanceTimeoutMs * 0.8);
     if (!(await settlesWithin(all, deadlineMs))) {
       client.log('error', 'a batch did not end in time; its commit will be refused', { deadlineMs });
     }

@@ -174,6 +174,25 @@ requestQueue.scheduleCheckPendingRequests = function (this: RequestQueuePrototyp
   }, delayMs);
 };
 
+interface ConnectionPrototype {
+  isConnected(): boolean;
+  connect(): Promise<boolean>;
+}
+
+// The original opens one more socket for each caller that comes while it connects, and forgets all but the last: the
+// others stay open until the broker closes them as idle, which then ends the good one. Callers share one attempt.
+const connection = (require('kafkajs/src/network/connection') as { prototype: ConnectionPrototype }).prototype;
+const connectOnce = connection.connect;
+const connecting = new WeakMap<ConnectionPrototype, Promise<boolean>>();
+connection.connect = function (this: ConnectionPrototype): Promise<boolean> {
+  if (this.isConnected()) return Promise.resolve(true);
+  const known = connecting.get(this);
+  if (known !== undefined) return known;
+  const attempt = connectOnce.call(this).finally(() => connecting.delete(this));
+  connecting.set(this, attempt);
+  return attempt;
+};
+
 // KafkaJS has gzip only, without a limit on its output. Ours replace it wherever KafkaJS still decodes by itself.
 const compression = require('kafkajs/src/protocol/message/compression') as { Codecs: Record<number, () => object> };
 for (const name of Object.keys(CODEC_NUMBERS) as CodecName[]) {

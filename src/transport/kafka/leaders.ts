@@ -24,10 +24,6 @@ export class Leaders {
     this.copy();
   }
 
-  get isConnected(): boolean {
-    return this.cluster.isConnected();
-  }
-
   has(topic: string): boolean {
     return this.topics.has(topic);
   }

@@ -92,6 +92,8 @@ export class PartitionTask implements FetchTarget {
     wakeFetcher: () => void,
     log: KafkaLogger,
     paused: boolean,
+    /** settles when nothing of an earlier generation runs on this partition any more */
+    earlier: Promise<void>,
   ) {
     this.topic = place.topic;
     this.partition = place.partition;
@@ -108,7 +110,7 @@ export class PartitionTask implements FetchTarget {
       signal: this.revoking.signal,
       commit: (offset, metadata) => commit(offset, metadata ?? null),
     };
-    this.done = this.run();
+    this.done = this.run(earlier);
   }
 
   wantedOffset(): number {
@@ -160,9 +162,9 @@ export class PartitionTask implements FetchTarget {
     return this.revoking.signal.aborted;
   }
 
-  private async run(): Promise<void> {
-    // Nothing of ours may run before the constructor has returned.
-    await Promise.resolve();
+  private async run(earlier: Promise<void>): Promise<void> {
+    // A batch that did not end in time at the last revocation must not meet its successor.
+    await earlier;
     let attempt = 0;
     while (!this.revoked) {
       try {

@@ -176,8 +176,8 @@ export class KafkaProducer {
       }
     }
     try {
-      const anonymous = waiting().some((queue) => queue.wantsIdentity);
-      if (this.shared === null && anonymous && this.leaders.isConnected) this.shared = await this.identify();
+      const anonymous = waiting().some((queue) => queue.wantsIdentity && this.leaders.has(queue.topic));
+      if (this.shared === null && anonymous) this.shared = await this.identify();
     } catch (error) {
       failed(
         waiting().filter((queue) => queue.wantsIdentity),
