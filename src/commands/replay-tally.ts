@@ -13,8 +13,7 @@ export class ReplayTally implements Observer {
   private readonly fraudIds: ReadonlySet<string> | null;
   private readonly stageMs = new Float64Array(STAGES.length);
   private readonly deadLetters = new Map<ErrorCode, number>();
-  private readonly examples: { decision: Decision; transaction: Transaction }[] = [];
-  private readonly blockedUsers = new Set<string>();
+  private readonly examples: { decision: Decision; transaction: Transaction; telling: number }[] = [];
   records = 0;
   decisions = 0;
   private blocked = 0;
@@ -40,11 +39,19 @@ export class ReplayTally implements Observer {
     if (fraud) this.flaggedFrauds++;
     if (decision.decision !== 'BLOCK') return;
     if (fraud) this.blockedFrauds++;
-    if (this.examples.length < EXAMPLES && decision.reasons.length >= 2 && !this.blockedUsers.has(decision.user_id)) {
-      this.blockedUsers.add(decision.user_id);
-      this.examples.push({ decision, transaction });
-    }
+    this.consider(decision, transaction);
   };
+
+  /** The best explained cases of different users: those where most reasons say what is usual. */
+  private consider(decision: Decision, transaction: Transaction): void {
+    const telling = decision.reasons.filter((reason) => reason.usual !== null).length;
+    const worst = this.examples[this.examples.length - 1];
+    if (worst && this.examples.length === EXAMPLES && telling <= worst.telling) return;
+    if (this.examples.some((one) => one.decision.user_id === decision.user_id)) return;
+    this.examples.push({ decision, transaction, telling });
+    this.examples.sort((x, y) => y.telling - x.telling);
+    this.examples.length = Math.min(this.examples.length, EXAMPLES);
+  }
 
   batch(report: BatchReport): void {
     this.batches++;

@@ -45,7 +45,7 @@ function applies(rule: ReasonRule, value: number): boolean {
 
 function wordsOf(rule: ReasonRule, value: number, usual: number | null, context: ReasonContext): string {
   const text =
-    usual === null ? rule.text.replace(/;[^;]*\{usual\}[^;]*/, '; no earlier payments to compare with') : rule.text;
+    usual === null ? rule.text.replace(/;[^;]*\{usual\}[^;]*/, '; too few earlier payments to compare') : rule.text;
   return text
     .replaceAll('{value}', inUnit(rule.unit, value, context))
     .replaceAll('{usual}', usual === null ? 'unknown' : inUnit(rule.unit, usual, context));
