@@ -2,7 +2,7 @@ import { CATEGORIES } from './categories.ts';
 import { CITIES } from './places.ts';
 import { cosDegrees, exp, ln } from './portable-math.ts';
 import { Prng } from './prng.ts';
-import { TokenFactory } from './tokens.ts';
+import type { TokenFactory } from './tokens.ts';
 
 export interface Merchant {
   readonly id: string;
