@@ -12,8 +12,11 @@ import { checkVectors, parseVectors } from './vectors.ts';
 
 export const MODEL_BYTES_MAX = 64 * 1_048_576;
 const TEXT_BYTES_MAX = 16 * 1_048_576;
-/** A native call blocks the event loop: about 1 ms at this many rows of 100 trees, then heartbeats get their turn. */
-export const SCORE_CHUNK_ROWS = 512;
+/**
+ * Trees are walked row by row within a call: at 32 rows the trees and the rows share the cache, at 512 a row costs twice
+ * as much (bench/soak-model.mjs). Between chunks the event loop runs.
+ */
+export const SCORE_CHUNK_ROWS = 32;
 
 const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],
