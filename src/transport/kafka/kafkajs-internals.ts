@@ -1,15 +1,12 @@
 import { createRequire } from 'node:module';
 import { FraudstreamError } from '../../domain/errors.ts';
-import { LIMITS } from '../../domain/limits.ts';
-import { CODEC_NUMBERS, compressorOf, decompress, type CodecName } from './compression.ts';
+import './kafkajs-patch.ts';
 
 /**
  * What we use of KafkaJS below its public API: connections, authentication, metadata and the group and offset requests.
- * Its producer and consumer are not used. It is no longer maintained, so its inside is frozen: the version is checked
- * here, and everything that depends on it is in this file.
+ * Its producer and consumer are not used. It is no longer maintained, so its inside is frozen: kafkajs-patch.ts checks the
+ * version, and everything that depends on it is in that file and this one.
  */
-
-const KAFKAJS_VERSION = '2.2.4';
 
 /** A request that KafkaJS does not have, or has too slowly: sent as bytes, answered as bytes. */
 export interface RawRequest {
@@ -23,6 +20,7 @@ export interface RawRequest {
 
 interface Connection {
   readonly clientId: string;
+  readonly connectionStatus: string;
   readonly socket: { cork(): void; uncork(): void; write(bytes: Buffer): boolean; destroy(error: Error): void };
   isConnected(): boolean;
   readonly requestQueue: {
@@ -126,14 +124,6 @@ interface LegacyMessage {
 type ClusterConstructor = new (options: object) => Cluster;
 
 const require = createRequire(import.meta.url);
-const found = (require('kafkajs/package.json') as { version: string }).version;
-if (found !== KAFKAJS_VERSION) {
-  throw new FraudstreamError(
-    'FS_INTERNAL',
-    `kafkajs ${found} is installed, but src/transport/kafka is written for ${KAFKAJS_VERSION} exactly; install that one`,
-  );
-}
-
 const ClusterClass = require('kafkajs/src/cluster') as ClusterConstructor;
 const { createLogger } = require('kafkajs/src/loggers') as { createLogger(options: object): object };
 const socketFactory = (require('kafkajs/src/network/socketFactory') as () => unknown)();
@@ -154,56 +144,9 @@ export const memberProtocol = require('kafkajs/src/consumer/assignerProtocol') a
   };
 };
 
-interface RequestQueuePrototype {
-  pending: unknown[];
-  throttledUntil: number;
-  throttleCheckTimeoutId: NodeJS.Timeout | null;
-  checkPendingRequests(): void;
-  scheduleCheckPendingRequests(): void;
-}
-
-// The original starts a timer after every answer, with a negative delay when nothing is throttled: each is a needless
-// wake-up, and Node 24 warns about it. A timer is only needed while something waits.
-const requestQueue = (require('kafkajs/src/network/requestQueue') as { prototype: RequestQueuePrototype }).prototype;
-requestQueue.scheduleCheckPendingRequests = function (this: RequestQueuePrototype): void {
-  if (this.pending.length === 0 || this.throttleCheckTimeoutId !== null) return;
-  const delayMs = Math.max(10, this.throttledUntil - Date.now());
-  this.throttleCheckTimeoutId = setTimeout(() => {
-    this.throttleCheckTimeoutId = null;
-    this.checkPendingRequests();
-  }, delayMs);
+const { KafkaJSConnectionClosedError: ClosedError } = require('kafkajs/src/errors') as {
+  KafkaJSConnectionClosedError: new (message: string) => Error;
 };
-
-interface ConnectionPrototype {
-  isConnected(): boolean;
-  connect(): Promise<boolean>;
-}
-
-// The original opens one more socket for each caller that comes while it connects, and forgets all but the last: the
-// others stay open until the broker closes them as idle, which then ends the good one. Callers share one attempt.
-const connection = (require('kafkajs/src/network/connection') as { prototype: ConnectionPrototype }).prototype;
-const connectOnce = connection.connect;
-const connecting = new WeakMap<ConnectionPrototype, Promise<boolean>>();
-connection.connect = function (this: ConnectionPrototype): Promise<boolean> {
-  if (this.isConnected()) return Promise.resolve(true);
-  const known = connecting.get(this);
-  if (known !== undefined) return known;
-  const attempt = connectOnce.call(this).finally(() => connecting.delete(this));
-  connecting.set(this, attempt);
-  return attempt;
-};
-
-// KafkaJS has gzip only, without a limit on its output. Ours replace it wherever KafkaJS still decodes by itself.
-const compression = require('kafkajs/src/protocol/message/compression') as { Codecs: Record<number, () => object> };
-for (const name of Object.keys(CODEC_NUMBERS) as CodecName[]) {
-  const number = CODEC_NUMBERS[name];
-  if (number === 0) continue;
-  compression.Codecs[number] = () => ({
-    compress: (encoder: { buffer: Buffer }) => Promise.resolve(compressorOf(name)?.(encoder.buffer)),
-    // a rejection, not an exception: KafkaJS awaits it
-    decompress: (bytes: Buffer) => Promise.resolve(bytes).then((all) => decompress(number, all, LIMITS.batchBytesMax)),
-  });
-}
 
 /** The error that KafkaJS makes of a broker's error code; it has `type`, `code` and `retriable`. */
 export const errorFromCode = createErrorFromCode;
@@ -243,6 +186,8 @@ export async function sendRaw(broker: Broker, connectionIndex: 0 | 1, request: R
   const connection = await broker.connectionPool.getConnection(connectionIndex);
   if (!connection.isAuthenticated()) await connection.authenticate();
   connection.failIfNotConnected();
+  // KafkaJS counts a connection that is being closed as connected: what is sent on it is lost until its timeout.
+  if (connection.connectionStatus !== 'connected') throw new ClosedError('Closed connection');
   const correlationId = connection.nextCorrelationId();
   let bodyBytes = 0;
   for (const part of body) bodyBytes += part.length;

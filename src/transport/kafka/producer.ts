@@ -21,9 +21,8 @@ export interface ProducerOptions {
   readonly compression?: CodecName;
   /** how long a write may be tried; default 30,000 */
   readonly deliveryTimeoutMs?: number;
-  /** of records in one batch, before compression; default 900,000, within the default message.max.bytes */
+  /** of one batch before compression; default 900,000, within the default message.max.bytes */
   readonly batchBytesMax?: number;
-  /** default 8 MiB */
   readonly requestBytesMax?: number;
 }
 
@@ -31,8 +30,7 @@ const REQUESTS_IN_FLIGHT_MAX = 4;
 const BACKOFF_BASE_MS = 20;
 const BACKOFF_MS_MAX = 1_000;
 const TRANSACTION_TIMEOUT_MS = 60_000;
-/** the answer leaves a partition out: REQUEST_TIMED_OUT says the same */
-const NO_ANSWER = 7;
+const NO_ANSWER = 7; // REQUEST_TIMED_OUT
 
 export class KafkaProducer {
   private readonly client: KafkaClient;
