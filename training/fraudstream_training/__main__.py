@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("--validation-share", type=share, default=SplitOptions.validation_share, help="of the time span, before the later days")
     fit.add_argument("--later-share", type=share, default=SplitOptions.later_share, help="of the time span, at its end, for the test")
     fit.add_argument("--warmup-days", type=float, default=SplitOptions.warmup_days, help="left out at the start: windows are not yet full")
+    fit.add_argument("--unlabelled-genuine-after-days", type=float, help="when only disputed payments have labels: payments this old without one count as genuine, younger ones are left out (default: only labelled rows count)")
     fit.add_argument("--seed", type=int, default=TrainOptions.seed, help="of feature sampling and checks")
 
     fake = commands.add_parser("synthetic", help="write a small made-up feature folder", formatter_class=formatter)
@@ -79,6 +80,7 @@ def main(argv: list[str] | None = None) -> int:
                 early_stopping=options.early_stopping,
                 block_false_positive_rate=options.block_fpr,
                 flag_false_positive_rate=options.flag_fpr,
+                unlabelled_genuine_after_days=options.unlabelled_genuine_after_days,
                 seed=options.seed,
                 split=SplitOptions(
                     unseen_user_share=options.unseen_users,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,17 @@ class Split:
     later_from_ms: int
 
 
+def with_mature_labels(folder: FeatureFolder, days: float) -> FeatureFolder:
+    """For label streams that hold verdicts only on what was disputed: silence counts as genuine once it has lasted
+    `days`. Later payments lose their labels too: among them only fraud would have one. Raises SplitError."""
+    mature = folder.event_time_ms <= folder.event_time_ms.max() - round(days * DAY_MS)
+    if not mature.any():
+        raise SplitError("no payment is old enough: lower --unlabelled-genuine-after-days or export more days")
+    silent = folder.label == LABEL_UNKNOWN
+    label = np.where(mature, np.where(silent, 0, folder.label), LABEL_UNKNOWN).astype(np.int8)
+    return replace(folder, label=label)
+
+
 def user_fraction(user_id: str, salt: str) -> float:
     """A user's fixed place in 0 ... 1: the same in every export, whatever else is in it."""
     digest = hashlib.sha256(f"{salt}\0{user_id}".encode("utf-8", "surrogatepass")).digest()
@@ -59,7 +70,10 @@ def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
     """Raises SplitError."""
     time = folder.event_time_ms
     first = int(time.min()) + round(options.warmup_days * DAY_MS)
-    last = int(time.max())
+    labelled = folder.label != LABEL_UNKNOWN
+    if not labelled.any():
+        raise SplitError("no row has a label: give export-features the label files")
+    last = int(time[labelled].max())
     if first >= last:
         raise SplitError("the warm-up is longer than the export: lower --warmup-days")
     span = last - first
@@ -71,7 +85,7 @@ def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
     unseen_user = np.array(
         [user_fraction(user, options.salt) < options.unseen_user_share for user in folder.user_ids]
     )
-    usable = (folder.label != LABEL_UNKNOWN) & (time >= first)
+    usable = labelled & (time >= first)
     unseen = unseen_user[folder.user_index]
     later = time >= later_from
     parts = {
@@ -86,6 +100,7 @@ def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
         frauds = int((folder.label[rows] == 1).sum())
         if frauds == 0 or frauds == len(rows):
             raise SplitError(
-                f"{name}: {len(rows)} labelled rows, {frauds} of them fraud; both kinds are needed: export more days or users"
+                f"{name}: {len(rows)} labelled rows, {frauds} of them fraud; both kinds are needed: "
+                "export more days or users; if only disputed payments have labels, see --unlabelled-genuine-after-days"
             )
     return Split(**indices, validation_from_ms=validation_from, later_from_ms=later_from)

@@ -16,7 +16,7 @@ from .folder import FeatureFolder, read_folder
 from .lightgbm_onnx import INPUT_NAME, OUTPUT_NAME, to_onnx
 from .metrics import evaluate, threshold_for
 from .parity import check_parity, edge_rows, open_session, score
-from .split import Split, SplitOptions, split_rows
+from .split import Split, SplitOptions, split_rows, with_mature_labels
 
 LIBRARIES = ("lightgbm", "numpy", "onnx", "onnxruntime")
 PARITY_ROWS = 10_000
@@ -35,6 +35,8 @@ class TrainOptions:
     """stop after this many trees that bring nothing on the validation rows; 0 = never"""
     block_false_positive_rate: float = 0.001
     flag_false_positive_rate: float = 0.005
+    unlabelled_genuine_after_days: float | None = None
+    """None: rows without a label are left out"""
     seed: int = 1
     split: SplitOptions = field(default_factory=SplitOptions)
 
@@ -70,6 +72,8 @@ def train(options: TrainOptions, log: TextIO = sys.stderr) -> dict:
     Raises FolderError, SplitError, ConversionError, ParityError.
     """
     folder = read_folder(options.features)
+    if options.unlabelled_genuine_after_days is not None:
+        folder = with_mature_labels(folder, options.unlabelled_genuine_after_days)
     split = split_rows(folder, options.split)
     _say(log, f"{folder.rows} rows, {len(folder.feature_names)} features, {len(folder.user_ids)} users")
     for part in ("train", "validation", "later_days", "unseen_users", "unseen_users_later"):
@@ -174,6 +178,7 @@ def describe(
             "rows": folder.rows,
             "frauds": int((folder.label == 1).sum()),
             "unlabelled": int((folder.label < 0).sum()),
+            "unlabelled_genuine_after_days": options.unlabelled_genuine_after_days,
             "users": len(folder.user_ids),
             "time_from_ms": int(folder.event_time_ms.min()),
             "time_to_ms": int(folder.event_time_ms.max()),

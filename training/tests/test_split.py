@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fraudstream_training.folder import read_folder
-from fraudstream_training.split import DAY_MS, SplitError, SplitOptions, split_rows, user_fraction
+from fraudstream_training.split import DAY_MS, SplitError, SplitOptions, split_rows, user_fraction, with_mature_labels
 
 PARTS = ("train", "validation", "later_days", "unseen_users", "unseen_users_later")
 
@@ -54,3 +54,24 @@ def test_a_user_keeps_the_place() -> None:
     assert user_fraction("u1", "fraudstream") == pytest.approx(0.27131431437, abs=1e-11)
     places = [user_fraction(f"u{i}", "fraudstream") for i in range(2_000)]
     assert np.mean(np.array(places) < 0.2) == pytest.approx(0.2, abs=0.03)
+
+
+def test_silence_counts_as_genuine_once_it_has_lasted(exported: Path) -> None:
+    folder = read_folder(exported)
+    disputed = replace(folder, label=np.where(folder.label == 1, 1, -1).astype(np.int8))
+    with pytest.raises(SplitError, match="--unlabelled-genuine-after-days"):
+        split_rows(disputed, SplitOptions())
+    mature = with_mature_labels(disputed, 10)
+    old = folder.event_time_ms <= folder.event_time_ms.max() - 10 * DAY_MS
+    np.testing.assert_array_equal(mature.label[old], (folder.label[old] == 1).astype(np.int8))
+    assert (mature.label[~old] == -1).all()
+    split = split_rows(mature, SplitOptions())
+    assert folder.event_time_ms[split.later_days].max() <= folder.event_time_ms.max() - 10 * DAY_MS
+    with pytest.raises(SplitError, match="old enough"):
+        with_mature_labels(disputed, 1_000)
+
+
+def test_no_label_at_all(exported: Path) -> None:
+    folder = read_folder(exported)
+    with pytest.raises(SplitError, match="no row has a label"):
+        split_rows(replace(folder, label=np.full(folder.rows, -1, dtype=np.int8)), SplitOptions())
