@@ -57,9 +57,9 @@ describe('compression', () => {
 
   it('zstd is read, and written where this Node can', () => {
     expect(decompress(CODEC_NUMBERS.zstd, zstdOfZeros(300_000), CAP).equals(Buffer.alloc(300_000))).toBe(true);
-    // the frame of `printf hello | zstd`
-    const hello = Buffer.from('KLUv/QRYKQAAaGVsbG+q9EX3', 'base64');
-    expect(codeOf(() => decompress(CODEC_NUMBERS.zstd, hello.subarray(0, 9), CAP))).toBe('FS_BATCH_CORRUPT');
+    // Node's own zstd gives what there is of a frame that was cut; the record count of the batch then tells.
+    const cut = codeOf(() => decompress(CODEC_NUMBERS.zstd, zstdOfZeros(300_000).subarray(0, 11), CAP));
+    expect(cut).toBe(ZSTD_PRODUCE_AVAILABLE ? 'none' : 'FS_BATCH_CORRUPT');
     if (ZSTD_PRODUCE_AVAILABLE) {
       expect(decompress(CODEC_NUMBERS.zstd, compressorOf('zstd')?.(text) as Buffer, CAP).equals(text)).toBe(true);
     } else {
