@@ -57,9 +57,9 @@ describe('compression', () => {
 
   it('zstd is read, and written where this Node can', () => {
     expect(decompress(CODEC_NUMBERS.zstd, zstdOfZeros(300_000), CAP).equals(Buffer.alloc(300_000))).toBe(true);
-    // Node's own zstd gives what there is of a frame that was cut; the record count of the batch then tells.
+    // Node 22's own zstd gives what there is of a frame that was cut; the record count of the batch then tells.
     const cut = codeOf(() => decompress(CODEC_NUMBERS.zstd, zstdOfZeros(300_000).subarray(0, 11), CAP));
-    expect(cut).toBe(ZSTD_PRODUCE_AVAILABLE ? 'none' : 'FS_BATCH_CORRUPT');
+    expect(ZSTD_PRODUCE_AVAILABLE ? ['none', 'FS_BATCH_CORRUPT'] : ['FS_BATCH_CORRUPT']).toContain(cut);
     if (ZSTD_PRODUCE_AVAILABLE) {
       expect(decompress(CODEC_NUMBERS.zstd, compressorOf('zstd')?.(text) as Buffer, CAP).equals(text)).toBe(true);
     } else {
