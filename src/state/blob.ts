@@ -12,21 +12,22 @@ import { Rows } from './rows.ts';
 /**
  * One user's history as bytes. Little-endian; varints are LEB128 up to 2^53.
  *
- *   u8 version | u8 flags | u32 filter fingerprint | u8 filter count | lastOffset | newestMs | newestMs - firstSeenMs
+ *   u8 version | u8 flags | u32 filter fingerprint | u8 filter count | horizon, s | lastOffset | newestMs |
+ *   newestMs - firstSeenMs
  *   located?   : newestMs - locatedMs, i32 latE7, i32 lonE7
  *   floor?     : newestMs - dictionaryFloorMs
+ *   knownFrom? : newestMs - knownFromMs
  *   old rows?  : newestMs - last match per filter (+1; 0 = none)
- *   dictionary : per field: count, then count × u32 hash (+ newestMs - lastMs when there are old rows)
+ *   dictionary : per field: count, then count × u32 hash (when there are old rows: + newestMs - the last of them with it, +1; 0 = none)
  *   panes?     : count, then per pane times and totals
  *   rows       : count, count with details; oldest first:
  *                time delta, amount; without details: mask; with details: offset delta (zigzag), transaction hash (5),
  *                content hash (3), bit mask of fields that differ from the row before, their entries, location
  *
- * Entries are numbered in the order of the dictionary, by field. Mean size is measured by `bench/state-size.ts`.
+ * Entries are numbered in the order of the dictionary, by field. Mean size is measured by `bench/state-size.mjs`.
  */
 
-const FLAG = { located: 1, floor: 2, old: 4, panes: 8 } as const;
-const FILTERS_UNKNOWN = 0xffffffff;
+const FLAG = { located: 1, floor: 2, old: 4, panes: 8, filtersUnknown: 16, knownFrom: 32 } as const;
 /** a location is one of the last few of this blob, or written out */
 const LOCATION_REFS = 14;
 
@@ -36,17 +37,22 @@ const writer = new BlobWriter(LIMITS.blobBytesMax);
 export function encodeHistory(history: UserHistory): Uint8Array {
   const { layout, rows, dictionary } = history;
   const old = history.detailStart > rows.start || history.panes.length > 0;
-  const located = history.locatedMs > history.newestMs - layout.horizonMs;
+  const horizonMs = history.newestMs - layout.horizonMs;
+  const located = history.locatedMs > horizonMs;
+  const knownFrom = history.knownFromMs > horizonMs;
   const flags =
     (located ? FLAG.located : 0) |
     (history.dictionaryFloorMs > -Infinity ? FLAG.floor : 0) |
     (old ? FLAG.old : 0) |
-    (history.panes.length > 0 ? FLAG.panes : 0);
+    (history.panes.length > 0 ? FLAG.panes : 0) |
+    (history.filtersKnown ? 0 : FLAG.filtersUnknown) |
+    (knownFrom ? FLAG.knownFrom : 0);
   writer.reset();
   writer.u8(BLOB_VERSION);
   writer.u8(flags);
-  writer.u32(history.filtersKnown ? layout.filterFingerprint : FILTERS_UNKNOWN);
+  writer.u32(layout.filterFingerprint);
   writer.u8(layout.filters.length);
+  writer.varint(Math.floor(layout.horizonMs / 1_000));
   writer.varint(history.lastOffset + 1);
   writer.varint(history.newestMs);
   writer.varint(history.newestMs - history.firstSeenMs);
@@ -56,9 +62,9 @@ export function encodeHistory(history: UserHistory): Uint8Array {
     writer.u32(history.locatedLonE7);
   }
   if (history.dictionaryFloorMs > -Infinity) writer.varint(history.newestMs - history.dictionaryFloorMs);
-  if (old) {
-    for (const lastMs of history.filterLastMs) writer.varint(lastMs === -Infinity ? 0 : history.newestMs - lastMs + 1);
-  }
+  if (knownFrom) writer.varint(history.newestMs - history.knownFromMs);
+  if (old)
+    for (const lastMs of history.filterLastMs) writer.varint(lastMs > horizonMs ? history.newestMs - lastMs + 1 : 0);
   const entryIds = writeDictionary(history, dictionary, old);
   if (history.panes.length > 0) writePanes(history);
   writeRows(history, entryIds);
@@ -101,7 +107,9 @@ function writeDictionary(history: UserHistory, dictionary: Dictionary, old: bool
     for (let k = 0; k < counts[field]!; k++, id++) {
       const entry = order[id]!;
       writer.u32(dictionary.hashOf(entry));
-      if (old) writer.varint(history.newestMs - dictionary.lastMs[entry]!);
+      if (!old) continue;
+      const oldMs = dictionary.oldMsOf(entry);
+      writer.varint(oldMs > horizonMs ? history.newestMs - oldMs + 1 : 0);
     }
   }
   return ids;
@@ -205,6 +213,7 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
   const flags = reader.u8();
   const sameFilters = reader.u32() === layout.filterFingerprint;
   const storedFilters = reader.u8();
+  const storedHorizonMs = reader.varint() * 1_000;
   const lastOffset = reader.varint() - 1;
   const newestMs = reader.varint();
   const firstSeenMs = newestMs - reader.varint();
@@ -217,6 +226,12 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
     lonE7 = reader.u32() | 0;
   }
   const floorMs = flags & FLAG.floor ? newestMs - reader.varint() : -Infinity;
+  let knownFromMs = flags & FLAG.knownFrom ? newestMs - reader.varint() : -Infinity;
+  // What the shorter windows of an earlier catalogue did not need is gone.
+  const keptFromMs = newestMs - storedHorizonMs;
+  if (storedHorizonMs + 1_000 <= layout.horizonMs && firstSeenMs <= keptFromMs) {
+    knownFromMs = Math.max(knownFromMs, keptFromMs);
+  }
   const old = (flags & FLAG.old) !== 0;
   const filterLast: number[] = [];
   if (old) {
@@ -234,9 +249,11 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
   history.locatedLatE7 = latE7;
   history.locatedLonE7 = lonE7;
   history.dictionaryFloorMs = floorMs;
+  history.knownFromMs = knownFromMs;
   filterLast.forEach((lastMs, f) => (history.filterLastMs[f] = lastMs));
   if (flags & FLAG.panes) readPanes(reader, history, sameFilters ? Infinity : 1, storedFilters);
   readRows(reader, history, sameFilters, scratch);
+  if ((flags & FLAG.filtersUnknown) !== 0) history.filtersKnown = false;
   if (!reader.atEnd) throw new FraudstreamError('FS_STATE_CORRUPT', 'bytes are left after the history');
   history.restored();
   return history;
@@ -248,7 +265,9 @@ function readDictionary(reader: BlobReader, layout: Layout, newestMs: number, ol
     const count = reader.count();
     for (let k = 0; k < count; k++) {
       const hash = reader.u32();
-      dictionary.add(field, hash, old ? newestMs - reader.varint() : -Infinity);
+      const ago = old ? reader.varint() : 0;
+      const entry = dictionary.add(field, hash, ago === 0 ? -Infinity : newestMs - ago + 1);
+      if (ago !== 0) dictionary.noteOld(entry, newestMs - ago + 1);
     }
   }
   return dictionary;

@@ -9,6 +9,8 @@ export class Dictionary {
   /** key = field × 2^32 + hash; keys[0] unused */
   keys: Float64Array;
   lastMs: Float64Array;
+  /** last seen in a row that has lost its details, -Infinity = in none; null while all rows have theirs */
+  oldMs: Float64Array | null = null;
   /** entries are 1 … size */
   size = 0;
   private slots: Uint16Array;
@@ -21,7 +23,7 @@ export class Dictionary {
   }
 
   get bytes(): number {
-    return this.keys.byteLength * 2 + this.slots.byteLength + 320;
+    return this.keys.byteLength * (this.oldMs === null ? 2 : 3) + this.slots.byteLength + 320;
   }
 
   /** @returns entry index, 0 = not there */
@@ -42,6 +44,7 @@ export class Dictionary {
     const entry = ++this.size;
     this.keys[entry] = field * FIELD + hash;
     this.lastMs[entry] = lastMs;
+    if (this.oldMs !== null) this.oldMs[entry] = -Infinity;
     this.place(entry);
     return entry;
   }
@@ -50,6 +53,17 @@ export class Dictionary {
   bury(entry: number): void {
     this.keys[entry] = -1;
     this.lastMs[entry] = -Infinity;
+    if (this.oldMs !== null) this.oldMs[entry] = -Infinity;
+  }
+
+  /** Notes that a row with this value is without details now. */
+  noteOld(entry: number, timeMs: number): void {
+    this.oldMs ??= new Float64Array(this.keys.length).fill(-Infinity);
+    if (timeMs > this.oldMs[entry]!) this.oldMs[entry] = timeMs;
+  }
+
+  oldMsOf(entry: number): number {
+    return this.oldMs === null ? -Infinity : this.oldMs[entry]!;
   }
 
   fieldOf(entry: number): number {
@@ -74,6 +88,11 @@ export class Dictionary {
     this.keys = bigger.keys;
     this.lastMs = bigger.lastMs;
     this.slots = bigger.slots;
+    if (this.oldMs !== null) {
+      const oldMs = new Float64Array(this.keys.length).fill(-Infinity);
+      oldMs.set(this.oldMs);
+      this.oldMs = oldMs;
+    }
     for (let entry = 1; entry <= this.size; entry++) this.place(entry);
   }
 }

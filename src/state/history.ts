@@ -6,6 +6,9 @@ import type { Measures } from './measures.ts';
 import { addToPane, addPanes, compact, type Pane } from './panes.ts';
 import { Rows } from './rows.ts';
 
+/** a dictionary key × this, without its fraction, is the field */
+const PER_FIELD = 1 / 2 ** 32;
+
 /**
  * The history of one user: a log of events and, per window, a tail cursor with running integer totals.
  * A window of length L holds at time t exactly the events in (t - L, t]. O(1) amortised per event in event-time order;
@@ -26,6 +29,8 @@ export class UserHistory {
   lastOffset = -1;
   /** distinct values last seen at or before this were dropped for want of room */
   dictionaryFloorMs = -Infinity;
+  /** what happened at or before this was dropped under a catalogue with shorter windows */
+  knownFromMs = -Infinity;
   /** false when rows without details were filtered by other filters than the layout's */
   filtersKnown = true;
   readonly filterLastMs: Float64Array;
@@ -36,12 +41,14 @@ export class UserHistory {
   private large = 0;
   private readonly totals: Float64Array;
   private readonly tails: Int32Array;
+  private readonly detailRowsMax: number;
   private totalsValid = false;
 
   constructor(layout: Layout, rows = new Rows(layout.fields.length), dictionary = new Dictionary()) {
     this.layout = layout;
     this.rows = rows;
     this.dictionary = dictionary;
+    this.detailRowsMax = detailRowsMax(layout.fields.length);
     // One buffer for the three: what costs with many users is the number of buffers.
     const filters = layout.filters.length;
     const totals = layout.measureWindow.length * MEASURE.stride;
@@ -58,7 +65,7 @@ export class UserHistory {
 
   /** First row that still has its details (all fields), not only time, amount and filters. */
   get detailStart(): number {
-    return Math.max(this.rows.start, this.rows.end - LIMITS.detailRowsMax);
+    return Math.max(this.rows.start, this.rows.end - this.detailRowsMax);
   }
 
   get isEmpty(): boolean {
@@ -112,8 +119,8 @@ export class UserHistory {
       if (Number.isNaN(totals[at + MEASURE.min]!)) this.rescanExtremes(m, at);
     }
     values.set(totals);
-    out.inexactWindows = 0;
-    out.inexactDistinct = 0;
+    out.inexactWindows = this.incompleteWindows(timeMs);
+    out.inexactDistinct = out.inexactWindows;
     if (this.panes.length > 0) {
       for (let m = 0, at = 0; at < values.length; m++, at += MEASURE.stride) {
         const w = layout.measureWindow[m]!;
@@ -135,6 +142,12 @@ export class UserHistory {
     }
   }
 
+  /** Bit w: window w reaches back to what was dropped under a catalogue with shorter windows. */
+  incompleteWindows(timeMs: number): number {
+    if (this.knownFromMs === -Infinity) return 0;
+    return this.layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < this.knownFromMs ? bits | (1 << w) : bits), 0);
+  }
+
   /** Distinct counts and last-seen times: in order, a value is in the window exactly when it was last seen in it. */
   private measureValues(event: EventView, out: Measures): void {
     const { layout, dictionary } = this;
@@ -145,13 +158,16 @@ export class UserHistory {
     const timeMs = event.timeMs;
     const counted = layout.distinctFields;
     const longestMs = windows[windowCount - 1]!;
-    for (let entry = 1; entry <= dictionary.size; entry++) {
-      const ageMs = timeMs - dictionary.lastMs[entry]!;
+    // The hottest loop of the engine: one turn per value that the user has had.
+    const { lastMs: seenMs, keys, size } = dictionary;
+    for (let entry = 1; entry <= size; entry++) {
+      const ageMs = timeMs - seenMs[entry]!;
       if (ageMs >= longestMs) continue;
-      const field = dictionary.fieldOf(entry);
+      const field = (keys[entry]! * PER_FIELD) | 0;
       if (counted[field] === 0) continue;
-      let w = 0;
-      while (ageMs >= windows[w]!) w++;
+      // Most values are old: from the longest window down, few steps are needed.
+      let w = windowCount - 1;
+      while (w > 0 && ageMs < windows[w - 1]!) w--;
       distinct[field * windowCount + w]!++;
     }
     for (let field = 0, at = 0; field < counted.length; field++, at += windowCount) {
@@ -181,13 +197,9 @@ export class UserHistory {
   fold(event: EventView): boolean {
     if (event.offset <= this.lastOffset) return false;
     this.lastOffset = event.offset;
-    const { rows, layout } = this;
+    const rows = this.rows;
     const timeMs = event.timeMs;
     if (!this.isEmpty && this.isForgottenAt(timeMs)) this.forget();
-    if (event.amountMinor >= EXACT_SQUARE_LIMIT) {
-      this.large++;
-      this.totalsValid = false;
-    }
     const inOrder = timeMs >= this.newestMs;
     if (inOrder) {
       if (this.totalsValid) this.advance(timeMs);
@@ -205,8 +217,22 @@ export class UserHistory {
     }
     this.expire();
     if (!this.filtersKnown && this.detailStart === rows.start && this.panes.length === 0) this.filtersKnown = true;
-    if (rows.length > LIMITS.rowsMax && compact(rows, this.panes, layout)) this.totalsValid = false;
+    if (rows.length > LIMITS.rowsMax) this.compact();
     return true;
+  }
+
+  /** Rows that moved into panes leave the running totals: `measure` adds the panes on its own. */
+  private compact(): void {
+    const { rows, layout, tails } = this;
+    const before = rows.start;
+    if (!compact(rows, this.panes, layout)) return;
+    for (let row = before; row < rows.start; row++) {
+      if (rows.amountMinor(row) >= EXACT_SQUARE_LIMIT) this.dropLarge();
+    }
+    if (!this.totalsValid) return;
+    for (let w = 0; w < tails.length; w++) {
+      while (tails[w]! < rows.start) this.leave(w, tails[w]!++);
+    }
   }
 
   private insertRow(event: EventView, inOrder: boolean): void {
@@ -217,7 +243,10 @@ export class UserHistory {
       let p = this.panes.length - 1;
       while (p > 0 && this.panes[p]!.firstMs > timeMs) p--;
       addToPane(this.panes[p]!, timeMs, event.amountMinor, event.filterMask);
-      for (let field = 0; field < rows.fieldCount; field++) this.touch(field, event.hashes[field]!, timeMs);
+      for (let field = 0; field < rows.fieldCount; field++) {
+        const entry = this.touch(field, event.hashes[field]!, timeMs);
+        if (entry !== 0) this.dictionary.noteOld(entry, timeMs);
+      }
       return;
     }
     const wanted = rows.upperBound(timeMs);
@@ -225,8 +254,16 @@ export class UserHistory {
     const row = rows.insert(wanted);
     const moved = startBefore - rows.start;
     rows.set(row, event);
+    // What the memory held before must not be taken for entries if a touch rebuilds the dictionary.
+    for (let field = 0; field < rows.fieldCount; field++) rows.setEntry(row, field, 0);
     for (let field = 0; field < rows.fieldCount; field++) {
       rows.setEntry(row, field, this.touch(field, event.hashes[field]!, timeMs));
+    }
+    const old = Math.min(row, this.detailStart - 1);
+    if (old >= rows.start) this.noteOld(old);
+    if (event.amountMinor >= EXACT_SQUARE_LIMIT) {
+      this.large++;
+      this.totalsValid = false;
     }
     if (!this.totalsValid) return;
     const { layout, tails, totals } = this;
@@ -243,6 +280,16 @@ export class UserHistory {
         if (event.amountMinor < totals[at + MEASURE.min]!) totals[at + MEASURE.min] = event.amountMinor;
         if (event.amountMinor > totals[at + MEASURE.max]!) totals[at + MEASURE.max] = event.amountMinor;
       }
+    }
+  }
+
+  /** A row that has no details any more: the values' times stay. */
+  private noteOld(row: number): void {
+    const { rows, dictionary } = this;
+    const timeMs = rows.timeMs(row);
+    for (let field = 0; field < rows.fieldCount; field++) {
+      const entry = rows.entry(row, field);
+      if (entry !== 0) dictionary.noteOld(entry, timeMs);
     }
   }
 
@@ -292,7 +339,9 @@ export class UserHistory {
     const renumbered = new Uint16Array(old.size + 1);
     for (let entry = 1; entry <= old.size; entry++) {
       if (used[entry] === 0 && old.lastMs[entry]! <= floorMs) continue;
-      renumbered[entry] = next.add(old.fieldOf(entry), old.hashOf(entry), old.lastMs[entry]!);
+      const kept = next.add(old.fieldOf(entry), old.hashOf(entry), old.lastMs[entry]!);
+      renumbered[entry] = kept;
+      if (old.oldMsOf(entry) > -Infinity) next.noteOld(kept, old.oldMsOf(entry));
     }
     for (let field = 0; field < rows.fieldCount; field++) {
       for (let row = rows.start; row < rows.end; row++) {
@@ -303,29 +352,31 @@ export class UserHistory {
   }
 
   private advance(timeMs: number): void {
-    const { layout, rows, tails, totals } = this;
-    const windows = layout.windowsMs;
+    const { rows, tails } = this;
+    const windows = this.layout.windowsMs;
     const f = rows.f;
     for (let w = 0; w < tails.length; w++) {
       const fromMs = timeMs - windows[w]!;
       let tail = tails[w]!;
-      if (tail >= rows.end || f[tail]! > fromMs) continue;
-      const first = layout.measureStart[w]!;
-      const last = layout.measureStart[w + 1]!;
-      do {
-        const mask = rows.filterMask(tail);
-        const amountMinor = rows.amountMinor(tail);
-        for (let m = first; m < last; m++) {
-          if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
-          const at = m * MEASURE.stride;
-          addAmount(totals, at, amountMinor, -1);
-          if (amountMinor === totals[at + MEASURE.min]! || amountMinor === totals[at + MEASURE.max]!) {
-            totals[at + MEASURE.min] = NaN;
-          }
-        }
-        tail++;
-      } while (tail < rows.end && f[tail]! <= fromMs);
+      if (tail >= rows.end || f[3 * tail]! > fromMs) continue;
+      do this.leave(w, tail++);
+      while (tail < rows.end && f[3 * tail]! <= fromMs);
       tails[w] = tail;
+    }
+  }
+
+  /** Takes a row out of the totals of window w. An extreme that goes with it is looked for when it is asked for. */
+  private leave(w: number, row: number): void {
+    const { layout, rows, totals } = this;
+    const mask = rows.filterMask(row);
+    const amountMinor = rows.amountMinor(row);
+    for (let m = layout.measureStart[w]!, last = layout.measureStart[w + 1]!; m < last; m++) {
+      if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
+      const at = m * MEASURE.stride;
+      addAmount(totals, at, amountMinor, -1);
+      if (amountMinor === totals[at + MEASURE.min]! || amountMinor === totals[at + MEASURE.max]!) {
+        totals[at + MEASURE.min] = NaN;
+      }
     }
   }
 
@@ -393,6 +444,7 @@ export class UserHistory {
     this.panes.length = 0;
     this.dictionary = new Dictionary();
     this.dictionaryFloorMs = -Infinity;
+    this.knownFromMs = -Infinity;
     this.filtersKnown = true;
     this.filterLastMs.fill(-Infinity);
     this.firstSeenMs = Infinity;
@@ -410,4 +462,9 @@ export class UserHistory {
     }
     this.totalsValid = false;
   }
+}
+
+/** Rows with details refer to at most three quarters of the dictionary: there is always something to forget. */
+function detailRowsMax(fieldCount: number): number {
+  return Math.min(LIMITS.detailRowsMax, Math.floor((LIMITS.dictionaryEntriesMax * 0.75) / Math.max(1, fieldCount)));
 }

@@ -31,12 +31,37 @@ export function measureAsOf(history: UserHistory, event: EventView, seen: AsOf, 
   scanAmounts(history, event, seen, out);
   scanValues(history, event, seen, out);
   findLocation(history, event, seen, out);
-  if (history.firstSeenMs <= timeMs) out.firstSeenMs = history.firstSeenMs;
+  out.firstSeenMs = firstSeen(history, timeMs, seen);
   if (!history.filtersKnown) out.inexactWindows = (1 << layout.windowsMs.length) - 1;
+  const unsure = history.incompleteWindows(timeMs) | unsureOfRepeat(history, timeMs, seen);
+  out.inexactWindows |= unsure;
+  out.inexactDistinct |= unsure;
   if (out.previousMs === -Infinity && rows.start >= seen.row) {
     const pane = history.panes.findLast((candidate) => candidate.firstMs <= timeMs);
     if (pane) out.previousMs = Math.min(pane.lastMs, timeMs);
   }
+}
+
+/** For a repeat: the first payment that had been folded before the payment was first decided. */
+function firstSeen(history: UserHistory, timeMs: number, seen: AsOf): number {
+  const { rows, firstSeenMs } = history;
+  if (firstSeenMs > timeMs) return Infinity;
+  const whole = history.detailStart === rows.start && history.panes.length === 0;
+  if (seen.beforeOffset === Infinity || !whole || rows.timeMs(rows.start) !== firstSeenMs) return firstSeenMs;
+  for (let row = rows.start; row < seen.row; row++) if (rows.offset(row) < seen.beforeOffset) return rows.timeMs(row);
+  return Infinity;
+}
+
+/** Bit w: a repeat's window w holds rows whose offsets are gone, or has lost some: what came after the first may count. */
+function unsureOfRepeat(history: UserHistory, timeMs: number, seen: AsOf): number {
+  if (seen.beforeOffset === Infinity) return 0;
+  const { rows, layout, detailStart } = history;
+  const whole = detailStart === rows.start && history.panes.length === 0;
+  const sureFromMs = whole ? -Infinity : rows.timeMs(detailStart);
+  const droppedMs =
+    history.firstSeenMs <= history.newestMs - layout.horizonMs ? history.newestMs - layout.horizonMs : -Infinity;
+  const fromMs = Math.max(sureFromMs, droppedMs);
+  return layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < fromMs ? bits | (1 << w) : bits), 0);
 }
 
 function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
@@ -49,6 +74,7 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
     running[at + MEASURE.max] = -Infinity;
   }
   const lookbackFromMs = event.timeMs - layout.lookbackMs;
+  const detailStart = history.detailStart;
   let w = 0;
   const close = (): void => {
     for (let m = layout.measureStart[w]!; m < layout.measureStart[w + 1]!; m++) {
@@ -58,7 +84,8 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
     w++;
   };
   for (let row = seen.row - 1; row >= rows.start; row--) {
-    if (rows.offset(row) >= seen.beforeOffset) continue;
+    // A stored row without details has no offset: one in memory must not know more.
+    if (row >= detailStart && rows.offset(row) >= seen.beforeOffset) continue;
     const rowMs = rows.timeMs(row);
     if (rowMs <= lookbackFromMs) break;
     while (w < windows.length && rowMs <= event.timeMs - windows[w]!) close();
@@ -87,9 +114,19 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
     );
     if (cut) out.inexactWindows |= 1 << window;
   }
+  for (let f = 1; f < layout.filters.length; f++) {
+    if (out.filterLastMs[f]! > -Infinity) continue;
+    const pane = panes.findLast((one) => one.firstMs <= event.timeMs && one.totals[f * stride]! > 0);
+    if (!pane || pane.lastMs <= lookbackFromMs) continue;
+    out.filterLastMs[f] = Math.min(pane.lastMs, event.timeMs);
+    out.inexactWindows |= 1 << (windows.length - 1);
+  }
 }
 
-/** Values seen in each window: from the rows with details, newest first; beyond them from the last-seen times. */
+/**
+ * Values seen in each window: from the rows with details, newest first; beyond them from the time of the last row with
+ * the value. An event older than all details is answered as of the oldest detail: the nearest time that is known.
+ */
 function scanValues(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
   const { layout, rows, dictionary } = history;
   const windows = layout.windowsMs;
@@ -119,13 +156,13 @@ function scanValues(history: UserHistory, event: EventView, seen: AsOf, out: Mea
     }
   }
   if (complete) return;
+  const shiftMs = Math.max(0, oldestDetailMs - event.timeMs);
   for (let entry = 1; entry <= dictionary.size; entry++) {
-    const lastMs = dictionary.lastMs[entry]!;
-    if (lastMs <= event.timeMs && lastMs <= oldestDetailMs && lastMs > lookbackFromMs)
-      note(dictionary.fieldOf(entry), entry, lastMs);
+    const seenMs = dictionary.oldMsOf(entry) - shiftMs;
+    if (seenMs > lookbackFromMs) note(dictionary.fieldOf(entry), entry, seenMs);
   }
   for (let w = 0; w < windowCount; w++) {
-    if (event.timeMs - windows[w]! < oldestDetailMs) out.inexactDistinct |= 1 << w;
+    if (shiftMs > 0 || event.timeMs - windows[w]! < history.dictionaryFloorMs) out.inexactDistinct |= 1 << w;
   }
 }
 
