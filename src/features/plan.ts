@@ -113,7 +113,7 @@ function makeLayout(
     fingerprint: fingerprintOf(`blob ${BLOB_VERSION}\n${fields.join('\n')}`),
     filterFingerprint: hash32(filters.map((filter) => filter.text).join('\n'), 0xf117e5),
     fields,
-    windowsMs: windows,
+    windowsMs: Float64Array.from(windows),
     latenessMs,
     lookbackMs: windows[windows.length - 1]!,
     horizonMs: windows[windows.length - 1]! + latenessMs,

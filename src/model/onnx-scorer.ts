@@ -12,11 +12,8 @@ import { checkVectors, parseVectors } from './vectors.ts';
 
 export const MODEL_BYTES_MAX = 64 * 1_048_576;
 const TEXT_BYTES_MAX = 16 * 1_048_576;
-/**
- * Trees are walked row by row within a call: at 32 rows the trees and the rows share the cache, at 512 a row costs twice
- * as much (bench/soak-model.mjs). Between chunks the event loop runs.
- */
-export const SCORE_CHUNK_ROWS = 32;
+/** A native call blocks the event loop: about 0.3 ms at this many rows of 100 trees; larger calls save nothing (docs/model.md). */
+export const SCORE_CHUNK_ROWS = 128;
 
 const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   executionProviders: ['cpu'],

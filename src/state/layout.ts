@@ -10,7 +10,7 @@ export interface Layout {
   /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order */
   readonly fields: readonly string[];
   /** ascending, ms, distinct */
-  readonly windowsMs: readonly number[];
+  readonly windowsMs: Float64Array;
   readonly latenessMs: number;
   /** longest window: what is older than this, seen from an event, is not seen */
   readonly lookbackMs: number;

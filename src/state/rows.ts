@@ -1,22 +1,23 @@
 import type { EventView } from './event-view.ts';
 
 /**
- * A user's raw events, sorted by (event time, offset), as columns of one buffer. Rows live in [start, end); dropping
- * the oldest moves `start`. Late events are inserted where they belong.
+ * A user's raw events, sorted by (event time, offset), in one buffer. Rows live in [start, end); dropping the oldest moves
+ * `start`. Late events are inserted where they belong.
  *
- * Columns: time, amount, offset, transaction hash (float64); latE7, lonE7, content hash, filter mask (int32);
- * one dictionary entry per field (uint16).
+ * What is read together lies together, since with many users every look is a cache miss: time, amount and offset of a
+ * row (float64), its coordinates, content hash and filter mask (int32), its dictionary entries (uint16). Transaction
+ * hashes are a column of their own: they are searched.
  */
 export class Rows {
   readonly fieldCount: number;
   capacity: number;
   start = 0;
   end = 0;
-  /** float64 columns, column-major: timeMs, amountMinor, offset, transactionHash */
+  /** rows of timeMs, amountMinor, offset; from `3 × capacity` on the column of transaction hashes */
   f: Float64Array;
-  /** int32 columns: latE7, lonE7, contentHash, filterMask */
+  /** rows of latE7, lonE7, contentHash, filterMask */
   i: Int32Array;
-  /** uint16 columns, one per field */
+  /** rows of one entry per field */
   d: Uint16Array;
 
   constructor(fieldCount: number, capacity = 8) {
@@ -37,15 +38,15 @@ export class Rows {
   }
 
   timeMs(row: number): number {
-    return this.f[row]!;
+    return this.f[3 * row]!;
   }
 
   amountMinor(row: number): number {
-    return this.f[this.capacity + row]!;
+    return this.f[3 * row + 1]!;
   }
 
   offset(row: number): number {
-    return this.f[2 * this.capacity + row]!;
+    return this.f[3 * row + 2]!;
   }
 
   transactionHash(row: number): number {
@@ -53,51 +54,50 @@ export class Rows {
   }
 
   latE7(row: number): number {
-    return this.i[row]!;
+    return this.i[4 * row]!;
   }
 
   lonE7(row: number): number {
-    return this.i[this.capacity + row]!;
+    return this.i[4 * row + 1]!;
   }
 
   contentHash(row: number): number {
-    return this.i[2 * this.capacity + row]!;
+    return this.i[4 * row + 2]!;
   }
 
   filterMask(row: number): number {
-    return this.i[3 * this.capacity + row]!;
+    return this.i[4 * row + 3]!;
   }
 
   entry(row: number, field: number): number {
-    return this.d[field * this.capacity + row]!;
+    return this.d[row * this.fieldCount + field]!;
   }
 
   setEntry(row: number, field: number, entry: number): void {
-    this.d[field * this.capacity + row] = entry;
+    this.d[row * this.fieldCount + field] = entry;
   }
 
   set(row: number, event: EventView): void {
-    const capacity = this.capacity;
     const f = this.f;
-    f[row] = event.timeMs;
-    f[capacity + row] = event.amountMinor;
-    f[2 * capacity + row] = event.offset;
-    f[3 * capacity + row] = event.transactionHash;
+    f[3 * row] = event.timeMs;
+    f[3 * row + 1] = event.amountMinor;
+    f[3 * row + 2] = event.offset;
+    f[3 * this.capacity + row] = event.transactionHash;
     const i = this.i;
-    i[row] = event.latE7;
-    i[capacity + row] = event.lonE7;
-    i[2 * capacity + row] = event.contentHash;
-    i[3 * capacity + row] = event.filterMask;
+    i[4 * row] = event.latE7;
+    i[4 * row + 1] = event.lonE7;
+    i[4 * row + 2] = event.contentHash;
+    i[4 * row + 3] = event.filterMask;
   }
 
   /** First row whose event time is after `timeMs`. Binary search; most events are the newest, so the end is tried first. */
   upperBound(timeMs: number): number {
     let low = this.start;
     let high = this.end;
-    if (high === low || this.f[high - 1]! <= timeMs) return high;
+    if (high === low || this.f[3 * high - 3]! <= timeMs) return high;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.f[middle]! <= timeMs) low = middle + 1;
+      if (this.f[3 * middle]! <= timeMs) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -112,7 +112,7 @@ export class Rows {
       at -= moved;
     }
     if (at < this.end) {
-      this.eachColumn((column, base) => column.copyWithin(base + at + 1, base + at, base + this.end));
+      this.move(at, this.end, at + 1);
     }
     this.end++;
     return at;
@@ -136,20 +136,24 @@ export class Rows {
   private makeRoom(): void {
     const length = this.end - this.start;
     if (this.start >= this.capacity >> 2 && this.start > 0) {
-      this.eachColumn((column, base) => column.copyWithin(base, base + this.start, base + this.end));
+      this.move(this.start, this.end, 0);
     } else {
       const bigger = new Rows(this.fieldCount, this.capacity * 2);
-      copyColumns(this, bigger, length);
+      copyRows(this, bigger);
       this.take(bigger);
     }
     this.start = 0;
     this.end = length;
   }
 
-  private eachColumn(visit: (column: Float64Array | Int32Array | Uint16Array, base: number) => void): void {
-    for (let c = 0; c < 4; c++) visit(this.f, c * this.capacity);
-    for (let c = 0; c < 4; c++) visit(this.i, c * this.capacity);
-    for (let c = 0; c < this.fieldCount; c++) visit(this.d, c * this.capacity);
+  /** Copies rows [from, to) so that they begin at `target`. */
+  private move(from: number, to: number, target: number): void {
+    const { f, i, d, capacity, fieldCount } = this;
+    const hashes = 3 * capacity;
+    f.copyWithin(3 * target, 3 * from, 3 * to);
+    f.copyWithin(hashes + target, hashes + from, hashes + to);
+    i.copyWithin(4 * target, 4 * from, 4 * to);
+    d.copyWithin(fieldCount * target, fieldCount * from, fieldCount * to);
   }
 }
 
@@ -157,14 +161,10 @@ function bytesFor(fieldCount: number, capacity: number): number {
   return capacity * (48 + 2 * fieldCount);
 }
 
-function copyColumns(from: Rows, to: Rows, length: number): void {
-  for (let c = 0; c < 4; c++) {
-    const base = c * from.capacity + from.start;
-    to.f.set(from.f.subarray(base, base + length), c * to.capacity);
-    to.i.set(from.i.subarray(base, base + length), c * to.capacity);
-  }
-  for (let c = 0; c < from.fieldCount; c++) {
-    const base = c * from.capacity + from.start;
-    to.d.set(from.d.subarray(base, base + length), c * to.capacity);
-  }
+function copyRows(from: Rows, to: Rows): void {
+  const { start, end, fieldCount } = from;
+  to.f.set(from.f.subarray(3 * start, 3 * end));
+  to.f.set(from.f.subarray(3 * from.capacity + start, 3 * from.capacity + end), 3 * to.capacity);
+  to.i.set(from.i.subarray(4 * start, 4 * end));
+  to.d.set(from.d.subarray(fieldCount * start, fieldCount * end));
 }
