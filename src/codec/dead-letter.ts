@@ -15,6 +15,7 @@ export const DEAD_LETTER_HEADERS = {
   code: 'fraudstream.error.code',
   redacted: 'fraudstream.payload.redacted',
   headersDropped: 'fraudstream.headers.dropped',
+  truncated: 'fraudstream.payload.truncated',
 } as const;
 
 const CONNECT_PREFIX = '__connect.errors.';
@@ -51,9 +52,23 @@ export function deadLetterOf(record: InputRecord, error: FraudstreamError): Outp
   };
 }
 
-/** Was the payload left out? Then there is nothing to replay. */
-export function isRedacted(headers: RecordHeaders | null): boolean {
-  return headers !== null && Object.hasOwn(headers, DEAD_LETTER_HEADERS.redacted);
+/**
+ * A dead letter that its topic refuses, with the first bytes of its value only; a header says how many there were.
+ * Itself when it fits.
+ */
+export function truncateDeadLetter(letter: OutputRecord, valueBytesMax: number): OutputRecord {
+  const { value, headers } = letter;
+  if (value === null || value.length <= valueBytesMax) return letter;
+  const name = DEAD_LETTER_HEADERS.truncated;
+  // cut again, it still says how many bytes came in
+  const original = headers?.[name] ?? Buffer.from(String(value.length));
+  return { ...letter, value: value.subarray(0, valueBytesMax), headers: { ...headers, [name]: original } };
+}
+
+/** Was the payload left out, or a part of it? Then there is nothing to replay. */
+export function isIncomplete(headers: RecordHeaders | null): boolean {
+  const { redacted, truncated } = DEAD_LETTER_HEADERS;
+  return headers !== null && (Object.hasOwn(headers, redacted) || Object.hasOwn(headers, truncated));
 }
 
 /** The headers of a dead letter as they were before it became one; null when none are left. */

@@ -1,4 +1,4 @@
-import { DEAD_LETTER_HEADERS, isRedacted, replayHeaders } from '../codec/dead-letter.ts';
+import { DEAD_LETTER_HEADERS, isIncomplete, replayHeaders } from '../codec/dead-letter.ts';
 import { didYouMean } from '../domain/suggest.ts';
 import { quote } from '../config/values.ts';
 import { errorFields } from '../observability/log.ts';
@@ -75,7 +75,7 @@ async function show(context: CommandContext): Promise<number> {
 
 /**
  * Sends dead letters to the input topic again, as they were, with a new record timestamp: they are logged now. They stay
- * in the dead-letter topic. Those without their payload, and those of another topic, are left out and counted.
+ * in the dead-letter topic. Those without their whole payload, and those of another topic, are left out and counted.
  */
 async function replay(context: CommandContext): Promise<number> {
   const { settings, stdout, log } = context;
@@ -84,7 +84,7 @@ async function replay(context: CommandContext): Promise<number> {
   const producer = dryRun
     ? null
     : new KafkaProducer(kafkaClientOf(settings, log), { compression: settings['kafka.compression'] });
-  const counts = { sent: 0, redacted: 0, foreign: 0 };
+  const counts = { sent: 0, incomplete: 0, foreign: 0 };
   let waiting: InputRecord[] = [];
   const flush = async (): Promise<void> => {
     if (producer !== null && waiting.length > 0) {
@@ -105,7 +105,7 @@ async function replay(context: CommandContext): Promise<number> {
   };
   try {
     for await (const { record, facts } of readDeadLetters(context)) {
-      if (isRedacted(record.headers)) counts.redacted++;
+      if (isIncomplete(record.headers)) counts.incomplete++;
       else if (facts.sourceTopic !== '' && facts.sourceTopic !== topic) counts.foreign++;
       else {
         // the partition that it came from, so that it stays in order with others of its user
@@ -120,7 +120,8 @@ async function replay(context: CommandContext): Promise<number> {
     await producer?.close();
     const verb = dryRun ? 'would be sent' : 'sent';
     stdout.write(`${counts.sent} ${verb} to ${escapeText(topic)}\n`);
-    if (counts.redacted > 0) stdout.write(`${counts.redacted} left out: their payload was not kept\n`);
+    if (counts.incomplete > 0)
+      stdout.write(`${counts.incomplete} left out: their payload was not kept, or not whole\n`);
     if (counts.foreign > 0) stdout.write(`${counts.foreign} left out: they came from another topic\n`);
   }
   return 0;

@@ -1,3 +1,4 @@
+import { truncateDeadLetter } from '../codec/dead-letter.ts';
 import type { Clock } from '../domain/clock.ts';
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
@@ -31,6 +32,8 @@ export interface WorkerPorts {
 const RETRY_MS_MIN = 50;
 const RETRY_MS_MAX = 5_000;
 const PROGRESS_EVERY_MS = 5_000;
+/** bytes of a dead letter's value, tried in this order when its topic refuses it */
+const DEAD_LETTER_CUTS = [900_000, 90_000, 0] as const;
 
 /**
  * One input partition for as long as this process owns it. Output first, then the offset, then the state: whatever dies
@@ -170,10 +173,30 @@ export class PartitionWorker {
     throw new FraudstreamError('FS_STATE_CONFLICT', 'the store is back; what was decided without it is folded now');
   }
 
-  /** The outputs stay as they are while Kafka is away; equal records may be written twice, never other ones. */
-  private publish(outputs: readonly OutputRecord[]): Promise<void> {
-    if (outputs.length === 0) return Promise.resolve();
-    return this.patiently(() => this.ports.sink.write(outputs));
+  /**
+   * The outputs stay as they are while Kafka is away; equal records may be written twice, never other ones. A dead letter
+   * that its topic refuses for its size must not halt the partition: its value is cut.
+   */
+  private async publish(outputs: readonly OutputRecord[]): Promise<void> {
+    if (outputs.length === 0) return;
+    let fitting = outputs;
+    for (let cut = 0; ; cut++) {
+      try {
+        await this.patiently(() => this.ports.sink.write(fitting));
+        return;
+      } catch (thrown) {
+        const bytesMax = DEAD_LETTER_CUTS[cut];
+        if (bytesMax === undefined || toFraudstreamError(thrown).code !== 'FS_OUTPUT_TOO_LARGE') throw thrown;
+        const { topic, partition } = this.input;
+        this.ports.log.warn('an output is refused for its size: dead letters are cut', {
+          topic,
+          partition,
+          code: 'FS_OUTPUT_TOO_LARGE',
+          bytes: bytesMax,
+        });
+        fitting = fitting.map((one) => (one.stream === 'dead-letter' ? truncateDeadLetter(one, bytesMax) : one));
+      }
+    }
   }
 
   private commit(nextOffset: number): Promise<void> {

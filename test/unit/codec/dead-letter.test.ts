@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deadLetterOf, isRedacted, replayHeaders } from '../../../src/codec/dead-letter.ts';
+import { deadLetterOf, isIncomplete, replayHeaders } from '../../../src/codec/dead-letter.ts';
 import { passHeaders } from '../../../src/codec/pass-headers.ts';
 import { FraudstreamError } from '../../../src/domain/errors.ts';
 import { LIMITS } from '../../../src/domain/limits.ts';
@@ -74,8 +74,8 @@ describe('dead letter', () => {
       expect(letter.value).toHaveLength(0);
       expect(letter.key?.toString()).toBe('user-1');
       expect(text(letter.headers)).toMatchObject({ 'fraudstream.payload.redacted': 'true', ce_id: 'e-1' });
-      expect(isRedacted(letter.headers)).toBe(true);
-      expect(isRedacted(deadLetterOf(inputRecord(null), error).headers)).toBe(false);
+      expect(isIncomplete(letter.headers)).toBe(true);
+      expect(isIncomplete(deadLetterOf(inputRecord(null), error).headers)).toBe(false);
     });
 
     it.each([pan, '4111111111111111', `{"user_id":"${pan}"}`, `user:${pan}`, '2026 4111111111111111'])(
