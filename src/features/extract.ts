@@ -1,7 +1,7 @@
 import type { Transaction } from '../domain/transaction.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
 import { filterMask } from '../state/layout.ts';
-import { hash32, hash40, mixNumber } from './hash.ts';
+import { hash32, mixNumber } from './hash.ts';
 import { fieldSeed, type Plan } from './plan.ts';
 
 type FieldReader = (transaction: Transaction) => string | null | undefined;
@@ -24,7 +24,7 @@ export class Extractor {
     out.timeMs = transaction.event_time;
     out.amountMinor = transaction.amount_minor;
     out.offset = offset;
-    out.transactionHash = hash40(transaction.transaction_id, 0);
+    out.transactionHash = hash32(transaction.transaction_id, 0);
     const hashes = out.hashes;
     for (let field = 0; field < this.readers.length; field++) {
       const value = this.readers[field]!(transaction);

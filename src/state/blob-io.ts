@@ -42,11 +42,6 @@ export class BlobWriter {
     this.at = at + 4;
   }
 
-  u40(value: number): void {
-    this.u32((value % 2 ** 32) | 0);
-    this.u8(Math.floor(value / 2 ** 32));
-  }
-
   /** @param value integer 0 … 2^53 - 1 */
   varint(value: number): void {
     const bytes = this.bytes;
@@ -115,11 +110,6 @@ export class BlobReader {
     const { bytes, at } = this;
     this.skip(4);
     return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
-  }
-
-  u40(): number {
-    const low = this.u32();
-    return this.u8() * 2 ** 32 + low;
   }
 
   varint(): number {

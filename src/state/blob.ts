@@ -21,8 +21,8 @@ import { Rows } from './rows.ts';
  *   dictionary : per field: count, then count × u32 hash (when there are old rows: + newestMs - the last of them with it, +1; 0 = none)
  *   panes?     : count, then per pane times and totals
  *   rows       : count, count with details; oldest first:
- *                time delta, amount; without details: mask; with details: offset delta (zigzag), transaction hash (5),
- *                content hash (3), bit mask of fields that differ from the row before, their entries, location
+ *                time delta, amount; without details: mask; with details: offset delta (zigzag), transaction hash (4),
+ *                content hash (3), bit mask of fields that differ from the row before, their entries, location (the last rows only)
  *
  * Entries are numbered in the order of the dictionary, by field. Mean size is measured by `bench/state-size.mjs`.
  */
@@ -145,6 +145,9 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
   }
   const locatedFrom = firstKeptLocation(history);
   const locations: number[] = [];
+  // The fields that change most have the lowest bits, for want of a better order the last ones of the alphabet.
+  const top = fieldCount - 1;
+  writer.varint(rows.end - Math.min(locatedFrom, rows.end));
   let previousOffset = 0;
   for (let row = detailStart; row < rows.end; row++) {
     const timeMs = rows.timeMs(row);
@@ -154,16 +157,17 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     const offset = rows.offset(row);
     writer.zigzag(offset - previousOffset);
     previousOffset = offset;
-    writer.u40(rows.transactionHash(row));
+    writer.u32(rows.transactionHash(row));
     writer.u24(rows.contentHash(row));
     let changed = 0;
     for (let field = 0; field < fieldCount; field++) {
-      if (row === detailStart || rows.entry(row, field) !== rows.entry(row - 1, field)) changed |= 1 << field;
+      if (row === detailStart || rows.entry(row, field) !== rows.entry(row - 1, field)) changed |= 1 << (top - field);
     }
     const located = row >= locatedFrom && rows.latE7(row) !== NO_LOCATION;
-    writer.varint((changed >>> 0) * 2 + (located ? 1 : 0));
+    if (row < locatedFrom) writer.varint(changed);
+    else writer.varint(changed * 2 + (located ? 1 : 0));
     for (let field = 0; field < fieldCount; field++) {
-      if ((changed & (1 << field)) !== 0) writer.varint(entryIds[rows.entry(row, field)]!);
+      if ((changed & (1 << (top - field))) !== 0) writer.varint(entryIds[rows.entry(row, field)]!);
     }
     if (located) writeLocation(rows.latE7(row), rows.lonE7(row), locations);
   }
@@ -322,6 +326,8 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
   }
   const entries = new Uint16Array(fieldCount);
   const locations: number[] = [];
+  const top = fieldCount - 1;
+  const locatedFrom = detailed - reader.varint();
   let offset = 0;
   for (let k = 0; k < detailed; k++) {
     timeMs += reader.varint();
@@ -329,13 +335,14 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     scratch.amountMinor = reader.varint();
     offset += reader.zigzag();
     scratch.offset = offset;
-    scratch.transactionHash = reader.u40();
+    scratch.transactionHash = reader.u32();
     scratch.contentHash = reader.u24();
     const head = reader.varint();
-    const changed = Math.floor(head / 2);
+    const mayBeLocated = k >= locatedFrom;
+    const changed = mayBeLocated ? Math.floor(head / 2) : head;
     const row = rows.end++;
     for (let field = 0; field < fieldCount; field++) {
-      if ((changed & (1 << field)) !== 0) {
+      if ((changed & (1 << (top - field))) !== 0) {
         const entry = reader.varint();
         if (entry > dictionary.size) throw new FraudstreamError('FS_STATE_CORRUPT', 'unknown dictionary entry');
         entries[field] = entry;
@@ -347,7 +354,7 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     }
     scratch.latE7 = NO_LOCATION;
     scratch.lonE7 = NO_LOCATION;
-    if ((head & 1) !== 0) readLocation(reader, locations, scratch);
+    if (mayBeLocated && (head & 1) !== 0) readLocation(reader, locations, scratch);
     scratch.filterMask = filterMask(layout, scratch.hashes, scratch.amountMinor);
     rows.set(row, scratch);
     for (let f = 0; f < layout.filters.length; f++) {

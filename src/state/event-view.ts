@@ -6,7 +6,7 @@ export const NO_LOCATION = 0x7fffffff;
 /**
  * One event as the history sees it: numbers only. Made by `features/extract.ts` and reused from event to event.
  * Strings are hashed (32 bits per field and user: among the few dozen values that a user has, a collision is a
- * 10^-8 matter); transaction ids have 40 bits, the content 24.
+ * 10^-8 matter), transaction ids too; the content has 24 bits more.
  */
 export class EventView {
   timeMs = 0;
