@@ -26,7 +26,7 @@ say "waiting for $wanted decisions"
 seen=$(docker compose exec -T kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server localhost:19092 \
   --topic decisions --from-beginning --max-messages "$wanted" --timeout-ms 60000 \
   --formatter-property print.offset=true --formatter-property print.partition=true --formatter-property print.value=false |
-  tee /dev/stderr | grep -c 'Partition:')
+  grep 'Partition:' | tee /dev/stderr | wc -l)
 [ "$seen" = "$wanted" ] || { say "only $seen decisions came"; exit 1; }
 
 say 'stopping the processor'
