@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import { makePolicy, verdictOf } from '../../../src/decision/policy.ts';
+import { explain } from '../../../src/decision/reasons.ts';
+import type { Reason } from '../../../src/domain/decision.ts';
+import { computeFeatures } from '../../../src/features/compute.ts';
+import { Extractor } from '../../../src/features/extract.ts';
+import { parseCatalogue } from '../../../src/features/parse.ts';
+import { compilePlan } from '../../../src/features/plan.ts';
+import { EventView } from '../../../src/state/event-view.ts';
+import { UserHistory } from '../../../src/state/history.ts';
+import { Measures } from '../../../src/state/measures.ts';
+import { transaction } from '../../support/transaction.ts';
+
+const HOUR = 3_600_000;
+/** what is usual is read from what the windows of the catalogue keep */
+const MONTH = '  - { name: month, aggregate: count, window: 30d }';
+
+/** Reasons of the last of these payments. */
+function reasonsOf(features: string[], payments: { minutes: number; amount?: number; currency?: string }[]): Reason[] {
+  const plan = compilePlan(
+    parseCatalogue(['version: 1', 'features:', MONTH, ...features].join('\n'), 'r.yaml'),
+    24 * HOUR,
+  );
+  const extractor = new Extractor(plan);
+  const view = new EventView(plan.layout);
+  const measures = new Measures(plan.layout);
+  const history = new UserHistory(plan.layout);
+  const values = new Float64Array(plan.steps.length);
+  payments.forEach(({ minutes, amount = 1_000, currency = 'EUR' }, offset) => {
+    const payment = transaction({
+      transaction_id: `t_${offset}`,
+      event_time: Date.UTC(2026, 0, 1) + minutes * 60_000,
+      amount_minor: amount,
+      currency,
+    });
+    extractor.extract(payment, offset, view);
+    history.measure(view, measures);
+    computeFeatures(plan, view, measures, values, 0);
+    history.fold(view);
+  });
+  const row = history.rows.upperBound(view.timeMs);
+  const currency = payments.at(-1)?.currency ?? 'EUR';
+  return explain(plan, values, 0, { history, row, beforeOffset: view.offset, currency });
+}
+
+const calm = Array.from({ length: 10 }, (_, k) => ({ minutes: k * 600 }));
+const burst = Array.from({ length: 7 }, (_, k) => ({ minutes: 9_000 + k }));
+const COUNT =
+  "  - { name: count_10m, aggregate: count, window: 10m, reason: { text: '{value} payments in 10 min; usually {usual}', at_least: 3, times_usual: 2 } }";
+
+describe('reasons', () => {
+  it('say the value and what is usual for this user', () => {
+    const [reason] = reasonsOf([COUNT], [...calm, ...burst]);
+    expect(reason).toEqual({
+      code: 'count_10m',
+      value: 7,
+      usual: 1,
+      contribution: null,
+      text: '7 payments in 10 min; usually 1',
+    });
+  });
+
+  it('are not given for what is usual, or below their bound', () => {
+    expect(reasonsOf([COUNT], calm)).toEqual([]);
+    const busy = Array.from({ length: 40 }, (_, k) => ({ minutes: k }));
+    expect(reasonsOf([COUNT], busy)).toEqual([]);
+  });
+
+  it('without three earlier payments say so', () => {
+    const [reason] = reasonsOf([COUNT.replace('at_least: 3', 'at_least: 2')], [{ minutes: 0 }, { minutes: 1 }]);
+    expect(reason).toMatchObject({ usual: null, text: '2 payments in 10 min; too few earlier payments to compare' });
+  });
+
+  it('write money in the units of its currency', () => {
+    const sum =
+      "  - { name: sum_1h, aggregate: sum, window: 1h, reason: { text: '{value} spent; usually {usual}', unit: money, at_least: 1 } }";
+    const of = (currency: string): string | undefined =>
+      reasonsOf([sum], [...calm, { minutes: 9_000, amount: 123_456, currency }])[0]?.text;
+    expect(of('EUR')).toBe('1234.56 EUR spent; usually 10.00 EUR');
+    expect(of('JPY')).toBe('123456 JPY spent; usually 1000 JPY');
+  });
+
+  it('are at most five, the strongest first', () => {
+    const features = Array.from(
+      { length: 8 },
+      (_, k) => `  - { name: f${k}, aggregate: amount, reason: { text: x, at_least: 1, weight: ${k + 1} } }`,
+    );
+    expect(reasonsOf(features, calm).map((reason) => reason.code)).toEqual(['f7', 'f6', 'f5', 'f4', 'f3']);
+  });
+});
+
+describe('the policy', () => {
+  const policy = makePolicy({ flag: 0.5, block: 0.9 }, { flag: null, block: 0.8, version: null });
+
+  it('blocks and flags at its thresholds, and every blocked payment is flagged', () => {
+    expect([0.49, 0.5, 0.79, 0.8, 1].map((score) => verdictOf(policy, score))).toEqual([
+      { verdict: 'ALLOW', flagged: false },
+      { verdict: 'ALLOW', flagged: true },
+      { verdict: 'ALLOW', flagged: true },
+      { verdict: 'BLOCK', flagged: true },
+      { verdict: 'BLOCK', flagged: true },
+    ]);
+  });
+
+  it('has a version that names its thresholds', () => {
+    expect(policy.version).toBe('thresholds-0.5-0.8');
+    expect(makePolicy({ flag: 0.5, block: 0.9 }, { flag: null, block: null, version: 'v7' }).version).toBe('v7');
+  });
+});

@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/domain/limits.ts';
+import { parseCatalogue } from '../../../src/features/parse.ts';
+import { compilePlan } from '../../../src/features/plan.ts';
+
+function problems(...features: string[]): string[] {
+  return problemsOf(['version: 1', 'features:', ...features].join('\n'));
+}
+
+function problemsOf(text: string): string[] {
+  try {
+    parseCatalogue(text, 'f.yaml');
+  } catch (error) {
+    return (error as Error).message.split('\n').slice(1);
+  }
+  return [];
+}
+
+describe('the catalogue parser', () => {
+  it('reads the default catalogue: at least 40 features', () => {
+    const catalogue = parseCatalogue(readFileSync('config/features.yaml', 'utf8'), 'features.yaml');
+    expect(catalogue.features.length).toBeGreaterThanOrEqual(40);
+  });
+
+  it.each([
+    ['{ name: a, aggregate: coutn, window: 1h }', /^f\.yaml:3: unknown aggregate "coutn"; did you mean count\?$/],
+    ['{ name: a, aggregate: count }', /^f\.yaml:3: a: count needs a window/],
+    ['{ name: a, aggregate: count, window: 400d }', /^f\.yaml:3: .*at most 366d/],
+    ['{ name: a, aggregate: count, window: 0m }', /^f\.yaml:3: a: count needs a window/],
+    ['{ name: a, aggregate: amount, window: 1h }', /^f\.yaml:3: a: amount has no window$/],
+    ['{ name: a, aggregate: distinct, window: 1h, of: merchnt_id }', /^f\.yaml:3: .*did you mean merchant_id\?$/],
+    ['{ name: A, aggregate: amount }', /^f\.yaml:3: name must be lower-case/],
+    ['{ name: a, agregate: amount }', /^f\.yaml:3: unknown key "agregate" in feature; did you mean aggregate\?$/],
+    ['{ name: a, aggregate: count, window: 1h, current: no }', /^f\.yaml:3: a: current is "include" or "exclude"$/],
+    ['{ name: a, aggregate: amount, current: exclude }', /^f\.yaml:3: a: "current" is for aggregates with a window$/],
+    ['{ name: a, aggregate: count, window: 1h, where: { mcc: 5411 } }', /^f\.yaml:3: .*put digits in quotes/],
+    ['{ name: a, aggregate: count, window: 1h, where: { chanel: POS } }', /^f\.yaml:3: .*did you mean channel\?$/],
+    ['{ name: a, aggregate: ratio, of: [b, c] }', /^f\.yaml:3: a: no earlier feature "b"$/],
+    ['{ name: a, aggregate: amount, reason: { unit: euros, text: x } }', /^f\.yaml:3: a: unit is one of/],
+    ['{ name: a, aggregate: amount, reason: { at_least: 1 } }', /^f\.yaml:3: a: a reason needs a text$/],
+    ['just words', /^f\.yaml:3: a feature is a map/],
+  ])('%s', (feature, message) => {
+    const found = problems(`  - ${feature}`);
+    expect(found.some((one) => message.test(one))).toBe(true);
+  });
+
+  it('points at the line of each of several problems', () => {
+    const found = problems(
+      '  - { name: ok, aggregate: amount }',
+      '  - name: b',
+      '    aggregate: count',
+      '    window: soon',
+      '  - { name: ok, aggregate: amount }',
+    );
+    expect(found).toEqual([
+      'f.yaml:6: b: count needs a window such as 10m, 1h or 30d (at most 366d)',
+      'f.yaml:7: ok: the name is used twice',
+    ]);
+  });
+
+  it('refuses another version, no features, no list, and what is not YAML', () => {
+    expect(problemsOf('version: 2\nfeatures: [{ name: a, aggregate: amount }]')).toEqual([
+      'f.yaml:1: version must be 1',
+    ]);
+    expect(problemsOf('version: 1\nfeatures: []')).toEqual(['f.yaml:1: the catalogue has no features']);
+    expect(problemsOf('version: 1\nfeatures: 3')).toEqual(['f.yaml:2: features must be a list']);
+    expect(problemsOf('version: 1\nfeatures:\n  - { name: a')[0]).toMatch(/^f\.yaml:\d: not valid YAML/);
+    expect(problemsOf('[]')[0]).toMatch(/^f\.yaml:1: a catalogue is a map/);
+  });
+
+  it('has limits', () => {
+    const many = Array.from(
+      { length: LIMITS.catalogueFeaturesMax + 1 },
+      (_, k) => `  - { name: f${k}, aggregate: amount }`,
+    );
+    expect(problems(...many)).toEqual([`f.yaml:2: more than ${LIMITS.catalogueFeaturesMax} features`]);
+    const windows = Array.from(
+      { length: LIMITS.catalogueWindowsMax + 1 },
+      (_, k) => `  - { name: f${k}, aggregate: count, window: ${k + 1}h }`,
+    );
+    const catalogue = parseCatalogue(['version: 1', 'features:', ...windows].join('\n'), 'f.yaml');
+    expect(() => compilePlan(catalogue, 0)).toThrow(/25 different windows; at most 24/);
+  });
+});
+
+describe('the plan', () => {
+  const plan = (feature: string): ReturnType<typeof compilePlan> =>
+    compilePlan(parseCatalogue(`version: 1\nfeatures:\n  - ${feature}`, 'f.yaml'), 1_000);
+
+  it('has a fingerprint for its formulas, and one for what the state keeps', () => {
+    const a = plan('{ name: a, aggregate: distinct, of: mcc, window: 1h }');
+    const longer = plan('{ name: a, aggregate: distinct, of: mcc, window: 2h }');
+    const field = plan('{ name: a, aggregate: distinct, of: ip, window: 1h }');
+    expect(longer.fingerprint).not.toBe(a.fingerprint);
+    expect(longer.layout.fingerprint).toBe(a.layout.fingerprint);
+    expect(field.layout.fingerprint).not.toBe(a.layout.fingerprint);
+    expect(plan('{ name: a, aggregate: distinct, of: mcc, window: 60m, description: other }').fingerprint).toBe(
+      a.fingerprint,
+    );
+  });
+
+  it('keeps history for the longest window and the allowed lateness', () => {
+    const { layout } = plan('{ name: a, aggregate: count, window: 2h }');
+    expect([layout.lookbackMs, layout.horizonMs]).toEqual([7_200_000, 7_201_000]);
+  });
+});
