@@ -1,28 +1,24 @@
 import type { DecisionEncoder, TransactionDecoder } from '../codec/codec.ts';
 import { deadLetterOf } from '../codec/dead-letter.ts';
-import { passHeaders } from '../codec/pass-headers.ts';
 import type { Policy } from '../decision/policy.ts';
-import { verdictOf } from '../decision/policy.ts';
-import { explain } from '../decision/reasons.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Decision, FlaggedTransaction, Reason } from '../domain/decision.ts';
+import type { Decision } from '../domain/decision.ts';
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
-import { LIMITS } from '../domain/limits.ts';
 import type { Transaction } from '../domain/transaction.ts';
 import { computeFeatures, inexactWindows } from '../features/compute.ts';
-import { describeDuration } from '../features/duration.ts';
 import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
 import { EventView } from '../state/event-view.ts';
-import type { CacheEntry } from '../state/cache.ts';
 import type { UserHistory } from '../state/history.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
 import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
 import { KIND, classify, isFolded, type Classified, type Kind } from './event-kind.ts';
+import { DecisionWriter } from './decision-writer.ts';
 import { emptyReport, type BatchReport } from './report.ts';
+import type { Work } from './work.ts';
 
 export interface EngineOptions {
   readonly futureSkewMs: number;
@@ -43,18 +39,6 @@ export interface BatchResult {
   readonly report: BatchReport;
 }
 
-/** A decoded record and all that its decision will need. */
-interface Work {
-  readonly record: InputRecord;
-  readonly transaction: Transaction;
-  entry: CacheEntry | null;
-  kind: Kind;
-  /** its place in the log when it was measured: repeats stand where the first stood */
-  seenBefore: number;
-  firstOffset: number;
-  inexact: number;
-}
-
 /**
  * The spine: one batch of one partition, top to bottom, in data order. Decode, load histories, features as of each
  * event, fold it in, score, decide, encode. Publishing, committing and flushing are the caller's (`PartitionWorker`,
@@ -65,11 +49,9 @@ interface Work {
 export class Engine {
   readonly plan: Plan;
   private readonly decoder: TransactionDecoder;
-  private readonly encoder: DecisionEncoder;
   private readonly scorer: Scorer;
-  private readonly policy: Policy;
+  private readonly writer: DecisionWriter;
   private readonly clock: Clock;
-  private readonly watch: EnginePorts['watch'];
   private readonly options: EngineOptions;
   private readonly extractor: Extractor;
   private readonly event: EventView;
@@ -82,11 +64,9 @@ export class Engine {
   constructor(plan: Plan, ports: EnginePorts, options: EngineOptions) {
     this.plan = plan;
     this.decoder = ports.decoder;
-    this.encoder = ports.encoder;
     this.scorer = ports.scorer;
-    this.policy = ports.policy;
+    this.writer = new DecisionWriter(plan, { ...ports, modelVersion: ports.scorer.modelVersion });
     this.clock = ports.clock;
-    this.watch = ports.watch;
     this.options = options;
     this.extractor = new Extractor(plan);
     this.event = new EventView(plan.layout);
@@ -121,7 +101,8 @@ export class Engine {
     const measured = clock.monotonicMs();
     const scored = await this.score(work.length);
     const scoredAt = clock.monotonicMs();
-    this.publish(work, scored, histories === null, outputs, report);
+    const { features, scores } = this;
+    this.writer.write({ work, features, scores, scored, withoutHistory: histories === null }, outputs, report);
     const end = clock.monotonicMs();
     const stageMs = report.stageMs;
     stageMs[0] = decoded - start;
@@ -260,116 +241,6 @@ export class Engine {
     }
   }
 
-  private publish(
-    work: readonly Work[],
-    scored: boolean,
-    withoutHistory: boolean,
-    outputs: OutputRecord[],
-    report: BatchReport,
-  ): void {
-    const decisionMs = this.clock.nowMs();
-    for (let k = 0; k < work.length; k++) {
-      const one = work[k]!;
-      const { record, transaction } = one;
-      const degraded = this.degradedOf(one, scored, withoutHistory);
-      const score = this.scores[k]!;
-      const { verdict, flagged } = verdictOf(this.policy, score);
-      const decision: Decision = {
-        decision_id: `${record.topic}/${record.partition}/${record.offset}`,
-        transaction_id: transaction.transaction_id,
-        user_id: transaction.user_id,
-        decision: verdict,
-        flagged,
-        score,
-        model_version: this.scorer.modelVersion,
-        policy_version: this.policy.version,
-        catalogue_fingerprint: this.plan.fingerprint,
-        reasons: this.reasonsOf(one, k, flagged),
-        input_topic: record.topic,
-        input_partition: record.partition,
-        input_offset: record.offset,
-        event_time: transaction.event_time,
-        decision_time: decisionMs,
-        exact: one.inexact === 0 && degraded.length === 0,
-        late: one.kind === KIND.late,
-        future: one.kind === KIND.future,
-        duplicate_of: one.firstOffset < 0 ? null : `${record.topic}/${record.partition}/${one.firstOffset}`,
-        degraded,
-      };
-      this.watch?.(decision, transaction);
-      if (verdict === 'BLOCK') report.blocked++;
-      if (degraded.length > 0) report.degraded++;
-      const headers = passHeaders(record.headers);
-      const output = {
-        partition: record.partition,
-        key: Buffer.from(transaction.user_id),
-        headers,
-        timestampMs: decisionMs,
-      };
-      outputs.push({ ...output, stream: 'decisions', value: this.encoder.encodeDecision(decision) });
-      if (flagged) {
-        report.flagged++;
-        outputs.push({
-          ...output,
-          stream: 'flagged',
-          value: this.encoder.encodeFlagged(this.caseOf(one, k, decision)),
-        });
-      }
-    }
-  }
-
-  private degradedOf(one: Work, scored: boolean, withoutHistory: boolean): string[] {
-    if (one.inexact === 0 && scored && !withoutHistory) return NOTHING;
-    const degraded: string[] = [];
-    this.plan.layout.windowsMs.forEach((windowMs, w) => {
-      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${describeDuration(windowMs).replace(' ', '')}`);
-    });
-    if (!scored) degraded.push('model-unavailable');
-    if (withoutHistory) degraded.push('no-history');
-    return degraded;
-  }
-
-  private reasonsOf(one: Work, k: number, flagged: boolean): Reason[] {
-    if (!flagged && one.kind !== KIND.reused) return NO_REASONS;
-    const reasons: Reason[] = [];
-    if (one.kind === KIND.reused) reasons.push(REUSED);
-    if (flagged && one.entry) {
-      const history = one.entry.history;
-      const row = history.rows.upperBound(one.transaction.event_time);
-      const context = {
-        history,
-        row,
-        beforeOffset: one.seenBefore,
-        currency: one.transaction.currency,
-      };
-      reasons.push(...explain(this.plan, this.features, k * this.plan.steps.length, context));
-    }
-    return reasons.slice(0, LIMITS.reasonsMax);
-  }
-
-  private caseOf(one: Work, k: number, decision: Decision): FlaggedTransaction {
-    const features: Record<string, number | null> = {};
-    const width = this.plan.steps.length;
-    this.plan.names.forEach((name, f) => {
-      const value = this.features[k * width + f]!;
-      features[name] = Number.isNaN(value) ? null : value;
-    });
-    const history: FlaggedTransaction['history'] = [];
-    const rows = one.entry?.history.rows;
-    if (rows) {
-      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.entry!.history.detailStart; row--) {
-        if (history.length >= LIMITS.historyEntriesMax) break;
-        if (rows.offset(row) >= one.seenBefore) continue;
-        history.push({
-          event_time: rows.timeMs(row),
-          amount_minor: rows.amountMinor(row),
-          input_offset: rows.offset(row),
-        });
-      }
-    }
-    return { decision, transaction: one.transaction, features, history };
-  }
-
   private count(one: Work, report: BatchReport): void {
     if (one.kind === KIND.late) report.late++;
     else if (one.kind === KIND.future) report.future++;
@@ -386,16 +257,6 @@ export class Engine {
     this.scores = new Float64Array(room);
   }
 }
-
-const NOTHING: string[] = [];
-const NO_REASONS: Reason[] = [];
-const REUSED: Reason = {
-  code: 'transaction_id_reused',
-  value: null,
-  usual: null,
-  contribution: null,
-  text: 'this transaction id was used before for another payment',
-};
 
 function fail(failure: FraudstreamError): never {
   throw failure;
