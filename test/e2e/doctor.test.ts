@@ -81,8 +81,9 @@ describe('validate', () => {
   it('names each problem of a bad configuration on a line, exit code 2', async () => {
     const program = await runCommand(['validate'], { 'kafka.brokers': 'nowhere', 'state.store': 'postgres' });
     expect(program.exitCode).toBe(2);
-    expect(program.stderr).toContain('kafka.brokers');
-    expect(program.stderr).toContain('state.store');
+    expect(program.stderr.trim().split('\n')).toHaveLength(2);
+    expect(program.stderr).toContain('FRAUDSTREAM_KAFKA_BROKERS: "nowhere"');
+    expect(program.stderr).toContain('FRAUDSTREAM_STATE_STORE: "postgres"');
   });
 
   it('keeps run from starting with a bad configuration or without a model', async () => {

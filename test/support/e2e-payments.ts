@@ -77,6 +77,8 @@ export class Payments {
 export interface Load {
   /** payments that were written so far */
   sent: number;
+  /** what the test has written besides */
+  extra?: number;
   stop(): void;
   /** settles when all is written */
   readonly done: Promise<void>;

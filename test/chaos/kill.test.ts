@@ -1,0 +1,97 @@
+import { afterEach, describe, expect, inject, it } from 'vitest';
+import { until, type Program } from '../support/e2e-process.ts';
+import { paced, Payments } from '../support/e2e-payments.ts';
+import { REVEALING, startRun } from '../support/e2e-run.ts';
+import { decidedAll, TestKafka, topicsOf } from '../support/e2e-topics.ts';
+import { verify } from '../support/e2e-verify.ts';
+import { seeded } from '../support/random.ts';
+
+/** The process is killed, again and again, and others take over. */
+
+const PARTITIONS = 4;
+const SHORT_SESSION = { 'kafka.session-timeout': '6s' };
+
+describe('kill -9', () => {
+  const brokers = inject('kafka');
+  const redis = inject('redis');
+  const kafka = new TestKafka(brokers);
+  const programs: Program[] = [];
+  afterEach(async () => {
+    await Promise.all(programs.splice(0).map((program) => program.kill9()));
+    await kafka.close();
+  });
+
+  it('five times under load loses nothing, repeats are equal, and the state is right afterwards', async () => {
+    const topics = topicsOf('kill');
+    const place = { kafka: brokers, redis, topics };
+    const payments = new Payments({ seed: 11, users: 60, partitions: PARTITIONS });
+    const random = seeded(5);
+    await kafka.createAll(topics, PARTITIONS);
+    const load = paced(kafka, topics.transactions, payments, { count: 60_000, perSecond: 250 });
+    let settled = 0;
+    for (let kill = 0; kill < 5; kill++) {
+      const run = startRun(place, { ...REVEALING, ...SHORT_SESSION });
+      programs.push(run);
+      // The decisions that were there, and some more: killed anywhere between two flushes.
+      const goal = settled + 50 + Math.floor(random() * 400);
+      await until(
+        `${goal} decisions before kill ${kill + 1}`,
+        async () => (settled = await kafka.count(topics.decisions)) >= goal,
+        { timeoutMs: 40_000, programs: [run] },
+      );
+      await run.kill9();
+    }
+    load.stop();
+    await load.done;
+    const probes = payments.probes();
+    await kafka.send(
+      topics.transactions,
+      probes.map((one) => payments.message(one)),
+    );
+    const last = startRun(place, { ...REVEALING, ...SHORT_SESSION });
+    programs.push(last);
+    await decidedAll(kafka, topics, [last]);
+    const outputs = await verify(kafka, topics);
+    expect(outputs.decisions.size).toBe(load.sent + probes.length);
+    expect(outputs.flagged.size).toBe(outputs.decisions.size);
+    expect(outputs.deadLetters).toEqual([]);
+    expect(await last.stop(), last.tail()).toBe(0);
+  });
+
+  it('of one of two processes: the other takes over, and no decision is missing', async () => {
+    const topics = topicsOf('two');
+    const place = { kafka: brokers, redis, topics };
+    const payments = new Payments({ seed: 12, users: 60, partitions: PARTITIONS });
+    const assigned = (program: Program): string =>
+      String(program.log().findLast(({ message }) => message === 'partitions assigned')?.['partitions'] ?? 'none');
+    const countOf = (program: Program): number =>
+      assigned(program)
+        .split(',')
+        .filter((one) => /^\d+$/.test(one)).length;
+    await kafka.createAll(topics, PARTITIONS);
+    const load = paced(kafka, topics.transactions, payments, { count: 60_000, perSecond: 250 });
+    const first = startRun(place, { ...REVEALING, ...SHORT_SESSION });
+    programs.push(first);
+    await until('the first has all partitions', () => countOf(first) === PARTITIONS, { programs: [first] });
+    const second = startRun(place, { ...REVEALING, ...SHORT_SESSION });
+    programs.push(second);
+    await until('both have a share', () => countOf(first) === PARTITIONS / 2 && countOf(second) === PARTITIONS / 2, {
+      programs: [first, second],
+    });
+    const before = await kafka.count(topics.decisions);
+    await until('both decide', async () => (await kafka.count(topics.decisions)) > before + 500, { programs });
+    await first.kill9();
+    await until('the second has all partitions', () => countOf(second) === PARTITIONS, { programs: [second] });
+    load.stop();
+    await load.done;
+    const probes = payments.probes();
+    await kafka.send(
+      topics.transactions,
+      probes.map((one) => payments.message(one)),
+    );
+    await decidedAll(kafka, topics, [second]);
+    const outputs = await verify(kafka, topics);
+    expect(outputs.decisions.size).toBe(load.sent + probes.length);
+    expect(await second.stop(), second.tail()).toBe(0);
+  });
+});
