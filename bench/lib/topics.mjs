@@ -1,0 +1,48 @@
+// Kafka for the benchmarks, through the transport that is measured.
+import { load } from './build.mjs';
+
+const quiet = (level, message, fields) => {
+  if (level === 'error') process.stderr.write(`${message} ${JSON.stringify(fields)}\n`);
+};
+
+export async function openKafka(brokers) {
+  const { KafkaClient } = await load('transport/kafka/client');
+  return new KafkaClient({ brokers: brokers.split(','), clientId: 'bench' }, quiet);
+}
+
+/** Names of the topics of one run, and the environment that makes `run` use them. */
+export function topicsOf(run) {
+  return {
+    transactions: `${run}-transactions`,
+    decisions: `${run}-decisions`,
+    flagged: `${run}-flagged`,
+    'dead-letter': `${run}-dead-letter`,
+  };
+}
+
+export async function createTopicsOf(client, run, partitions) {
+  const { createTopics } = await load('transport/kafka/topics');
+  await createTopics(
+    client,
+    Object.values(topicsOf(run)).map((name) => ({ name, partitions })),
+  );
+}
+
+export function environmentOf(run, { brokers, redis }) {
+  const topics = topicsOf(run);
+  return {
+    FRAUDSTREAM_APP_ID: run,
+    FRAUDSTREAM_KAFKA_BROKERS: brokers,
+    FRAUDSTREAM_REDIS_URL: redis,
+    FRAUDSTREAM_TOPICS_TRANSACTIONS: topics.transactions,
+    FRAUDSTREAM_TOPICS_DECISIONS: topics.decisions,
+    FRAUDSTREAM_TOPICS_FLAGGED: topics.flagged,
+    FRAUDSTREAM_TOPICS_DEAD_LETTER: topics['dead-letter'],
+  };
+}
+
+/** Records in a topic, by its end offsets (nothing is deleted in a benchmark, and there are no transactions). */
+export async function recordCount(admin, topic) {
+  const offsets = await admin.fetchTopicOffsets(topic);
+  return offsets.reduce((sum, { high }) => sum + Number(high), 0);
+}
