@@ -12,7 +12,7 @@ import { LIMITS } from '../dist/domain/limits.js';
 import { parseCatalogue } from '../dist/features/parse.js';
 import { compilePlan } from '../dist/features/plan.js';
 import { Engine } from '../dist/pipeline/engine.js';
-import { encodeHistory } from '../dist/state/blob.js';
+import { encodeHistory } from '../dist/state/blob-encode.js';
 import { CacheBudget } from '../dist/state/cache.js';
 import { MemoryStateStore } from '../dist/state/memory-store.js';
 import { PartitionHistories } from '../dist/state/partition-histories.js';

@@ -10,7 +10,8 @@ import { Extractor } from '../dist/features/extract.js';
 import { parseCatalogue } from '../dist/features/parse.js';
 import { compilePlan } from '../dist/features/plan.js';
 import { simulate } from '../dist/simulate/simulate.js';
-import { decodeHistory, encodeHistory } from '../dist/state/blob.js';
+import { decodeHistory } from '../dist/state/blob-decode.js';
+import { encodeHistory } from '../dist/state/blob-encode.js';
 import { EventView } from '../dist/state/event-view.js';
 import { UserHistory } from '../dist/state/history.js';
 

@@ -1,7 +1,7 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { Filter, FilterCondition, Layout } from '../state/layout.ts';
-import { BLOB_VERSION } from '../state/blob-version.ts';
+import { BLOB_VERSION } from '../state/blob-format.ts';
 import type { Aggregate, Catalogue, FeatureDeclaration, WhereCondition } from './catalogue.ts';
 import { hash32, hash40 } from './hash.ts';
 

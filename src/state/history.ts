@@ -1,13 +1,13 @@
 import { LIMITS } from '../domain/limits.ts';
 import { Dictionary } from './dictionary.ts';
 import { NO_LOCATION, type EventView } from './event-view.ts';
-import { EXACT_SQUARE_LIMIT, MEASURE, addAmount, type Layout } from './layout.ts';
+import { EXACT_SQUARE_LIMIT, MEASURE, type Layout } from './layout.ts';
 import type { Measures } from './measures.ts';
+import { measureValues } from './measure-values.ts';
 import { addToPane, addPanes, compact, type Pane } from './panes.ts';
 import { Rows } from './rows.ts';
-
-/** a dictionary key × this, without its fraction, is the field */
-const PER_FIELD = 1 / 2 ** 32;
+import { shrinkDictionary } from './dictionary-shrink.ts';
+import { WindowTotals } from './window-totals.ts';
 
 /**
  * The history of one user: a log of events and, per window, a tail cursor with running integer totals.
@@ -39,28 +39,24 @@ export class UserHistory {
   locatedLonE7 = 0;
   /** events whose squares are beyond exact doubles: while there are any, windows are summed afresh */
   private large = 0;
-  private readonly totals: Float64Array;
-  private readonly tails: Int32Array;
+  private readonly totals: WindowTotals;
   private readonly detailRowsMax: number;
-  private totalsValid = false;
 
   constructor(layout: Layout, rows = new Rows(layout.fields.length), dictionary = new Dictionary()) {
     this.layout = layout;
     this.rows = rows;
     this.dictionary = dictionary;
     this.detailRowsMax = detailRowsMax(layout.fields.length);
-    // One buffer for the three: what costs with many users is the number of buffers.
+    // One buffer for both: what costs with many users is the number of buffers.
     const filters = layout.filters.length;
-    const totals = layout.measureWindow.length * MEASURE.stride;
-    const buffer = new ArrayBuffer((filters + totals) * 8 + layout.windowsMs.length * 4);
+    const buffer = new ArrayBuffer(filters * 8 + WindowTotals.bytesFor(layout));
     this.filterLastMs = new Float64Array(buffer, 0, filters).fill(-Infinity);
-    this.totals = new Float64Array(buffer, filters * 8, totals);
-    this.tails = new Int32Array(buffer, (filters + totals) * 8, layout.windowsMs.length);
+    this.totals = new WindowTotals(layout, rows, buffer, filters * 8);
   }
 
   /** Approximate resident size, for the cache's bound. */
   get bytes(): number {
-    return this.rows.bytes + this.dictionary.bytes + this.totals.byteLength + 900 + this.panes.length * 600;
+    return this.rows.bytes + this.dictionary.bytes + this.totals.values.byteLength + 900 + this.panes.length * 600;
   }
 
   /** First row that still has its details (all fields), not only time, amount and filters. */
@@ -112,13 +108,9 @@ export class UserHistory {
       }
       return;
     }
-    if (!this.totalsValid) this.rebuildTotals();
-    this.advance(timeMs);
+    totals.bringTo(timeMs, this.newestMs);
     const values = out.values;
-    for (let m = 0, at = 0; at < totals.length; m++, at += MEASURE.stride) {
-      if (Number.isNaN(totals[at + MEASURE.min]!)) this.rescanExtremes(m, at);
-    }
-    values.set(totals);
+    values.set(totals.values);
     out.inexactWindows = this.incompleteWindows(timeMs);
     out.inexactDistinct = out.inexactWindows;
     if (this.panes.length > 0) {
@@ -129,7 +121,7 @@ export class UserHistory {
         if (addPanes(this.panes, layout.measureFilter[m]!, fromMs, timeMs, values, at)) out.inexactWindows |= 1 << w;
       }
     }
-    this.measureValues(event, out);
+    measureValues(this, event, out);
     const lookbackFromMs = timeMs - layout.lookbackMs;
     out.previousMs = this.newestMs > lookbackFromMs ? this.newestMs : -Infinity;
     out.firstSeenMs = this.firstSeenMs;
@@ -148,48 +140,6 @@ export class UserHistory {
     return this.layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < this.knownFromMs ? bits | (1 << w) : bits), 0);
   }
 
-  /** Distinct counts and last-seen times: in order, a value is in the window exactly when it was last seen in it. */
-  private measureValues(event: EventView, out: Measures): void {
-    const { layout, dictionary } = this;
-    const windows = layout.windowsMs;
-    const windowCount = windows.length;
-    const distinct = out.distinct;
-    distinct.fill(0);
-    const timeMs = event.timeMs;
-    const counted = layout.distinctFields;
-    const longestMs = windows[windowCount - 1]!;
-    // The hottest loop of the engine: one turn per value that the user has had.
-    const { lastMs: seenMs, keys, size } = dictionary;
-    for (let entry = 1; entry <= size; entry++) {
-      const ageMs = timeMs - seenMs[entry]!;
-      if (ageMs >= longestMs) continue;
-      const field = (keys[entry]! * PER_FIELD) | 0;
-      if (counted[field] === 0) continue;
-      // Most values are old: from the longest window down, few steps are needed.
-      let w = windowCount - 1;
-      while (w > 0 && ageMs < windows[w - 1]!) w--;
-      distinct[field * windowCount + w]!++;
-    }
-    for (let field = 0, at = 0; field < counted.length; field++, at += windowCount) {
-      for (let w = 1; w < windowCount; w++) distinct[at + w]! += distinct[at + w - 1]!;
-    }
-    if (this.dictionaryFloorMs > -Infinity) {
-      for (let w = 0; w < windowCount; w++) {
-        if (this.dictionaryFloorMs > timeMs - windows[w]!) out.inexactDistinct |= 1 << w;
-      }
-    }
-    for (let field = 0; field < counted.length; field++) {
-      const hash = event.hashes[field]!;
-      if (hash < 0) {
-        out.valueLastMs[field] = NaN;
-        continue;
-      }
-      const entry = dictionary.find(field, hash);
-      const lastMs = entry === 0 ? -Infinity : dictionary.lastMs[entry]!;
-      out.valueLastMs[field] = lastMs > timeMs - layout.lookbackMs ? lastMs : -Infinity;
-    }
-  }
-
   /**
    * Folds an event in. Idempotent by offset. Too late or too far ahead events must not be given.
    * @returns false when it had been folded before
@@ -202,7 +152,7 @@ export class UserHistory {
     if (!this.isEmpty && this.isForgottenAt(timeMs)) this.forget();
     const inOrder = timeMs >= this.newestMs;
     if (inOrder) {
-      if (this.totalsValid) this.advance(timeMs);
+      this.totals.advance(timeMs);
       this.newestMs = timeMs;
     }
     if (timeMs < this.firstSeenMs) this.firstSeenMs = timeMs;
@@ -223,16 +173,13 @@ export class UserHistory {
 
   /** Rows that moved into panes leave the running totals: `measure` adds the panes on its own. */
   private compact(): void {
-    const { rows, layout, tails } = this;
+    const { rows, layout } = this;
     const before = rows.start;
     if (!compact(rows, this.panes, layout)) return;
     for (let row = before; row < rows.start; row++) {
       if (rows.amountMinor(row) >= EXACT_SQUARE_LIMIT) this.dropLarge();
     }
-    if (!this.totalsValid) return;
-    for (let w = 0; w < tails.length; w++) {
-      while (tails[w]! < rows.start) this.leave(w, tails[w]!++);
-    }
+    this.totals.dropped();
   }
 
   private insertRow(event: EventView, inOrder: boolean): void {
@@ -263,24 +210,9 @@ export class UserHistory {
     if (old >= rows.start) this.noteOld(old);
     if (event.amountMinor >= EXACT_SQUARE_LIMIT) {
       this.large++;
-      this.totalsValid = false;
+      this.totals.invalidate();
     }
-    if (!this.totalsValid) return;
-    const { layout, tails, totals } = this;
-    for (let w = 0; w < tails.length; w++) {
-      if (moved !== 0) tails[w]! -= moved;
-      if (timeMs <= this.newestMs - layout.windowsMs[w]!) {
-        tails[w]!++;
-        continue;
-      }
-      for (let m = layout.measureStart[w]!; m < layout.measureStart[w + 1]!; m++) {
-        if ((event.filterMask & (1 << layout.measureFilter[m]!)) === 0) continue;
-        const at = m * MEASURE.stride;
-        addAmount(totals, at, event.amountMinor, 1);
-        if (event.amountMinor < totals[at + MEASURE.min]!) totals[at + MEASURE.min] = event.amountMinor;
-        if (event.amountMinor > totals[at + MEASURE.max]!) totals[at + MEASURE.max] = event.amountMinor;
-      }
-    }
+    this.totals.inserted(event, this.newestMs, moved);
   }
 
   /** A row that has no details any more: the values' times stay. */
@@ -305,121 +237,8 @@ export class UserHistory {
       }
       this.dictionary.bury(entry);
     }
-    if (this.dictionary.size >= LIMITS.dictionaryEntriesMax) this.shrinkDictionary();
+    if (this.dictionary.size >= LIMITS.dictionaryEntriesMax) shrinkDictionary(this);
     return this.dictionary.add(field, hash, timeMs);
-  }
-
-  /**
-   * Rebuilds the dictionary without the values that nothing can ask for; when that is not enough, also without the
-   * oldest quarter of those that only rows without details refer to.
-   */
-  private shrinkDictionary(): void {
-    const old = this.dictionary;
-    const rows = this.rows;
-    const used = new Uint8Array(old.size + 1);
-    for (let field = 0; field < rows.fieldCount; field++) {
-      for (let row = this.detailStart; row < rows.end; row++) used[rows.entry(row, field)] = 1;
-    }
-    const horizonMs = this.newestMs - this.layout.horizonMs;
-    const candidates: number[] = [];
-    for (let entry = 1; entry <= old.size; entry++) {
-      if (used[entry] === 0 && old.lastMs[entry]! > horizonMs) candidates.push(entry);
-    }
-    let floorMs = horizonMs;
-    const roomMax = LIMITS.dictionaryEntriesMax * 0.75;
-    used[0] = 0;
-    const liveCount = candidates.length + used.reduce((sum, flag) => sum + flag, 0);
-    if (liveCount >= LIMITS.dictionaryEntriesMax) {
-      const excess = liveCount - roomMax;
-      const times = candidates.map((entry) => old.lastMs[entry]!).sort((a, b) => a - b);
-      floorMs = times[Math.min(times.length, Math.ceil(excess)) - 1] ?? horizonMs;
-      this.dictionaryFloorMs = Math.max(this.dictionaryFloorMs, floorMs);
-    }
-    const next = new Dictionary(LIMITS.dictionaryEntriesMax);
-    const renumbered = new Uint16Array(old.size + 1);
-    for (let entry = 1; entry <= old.size; entry++) {
-      if (used[entry] === 0 && old.lastMs[entry]! <= floorMs) continue;
-      const kept = next.add(old.fieldOf(entry), old.hashOf(entry), old.lastMs[entry]!);
-      renumbered[entry] = kept;
-      if (old.oldMsOf(entry) > -Infinity) next.noteOld(kept, old.oldMsOf(entry));
-    }
-    for (let field = 0; field < rows.fieldCount; field++) {
-      for (let row = rows.start; row < rows.end; row++) {
-        rows.setEntry(row, field, renumbered[rows.entry(row, field)] ?? 0);
-      }
-    }
-    this.dictionary = next;
-  }
-
-  private advance(timeMs: number): void {
-    const { rows, tails } = this;
-    const windows = this.layout.windowsMs;
-    const f = rows.f;
-    for (let w = 0; w < tails.length; w++) {
-      const fromMs = timeMs - windows[w]!;
-      let tail = tails[w]!;
-      if (tail >= rows.end || f[3 * tail]! > fromMs) continue;
-      do this.leave(w, tail++);
-      while (tail < rows.end && f[3 * tail]! <= fromMs);
-      tails[w] = tail;
-    }
-  }
-
-  /** Takes a row out of the totals of window w. An extreme that goes with it is looked for when it is asked for. */
-  private leave(w: number, row: number): void {
-    const { layout, rows, totals } = this;
-    const mask = rows.filterMask(row);
-    const amountMinor = rows.amountMinor(row);
-    for (let m = layout.measureStart[w]!, last = layout.measureStart[w + 1]!; m < last; m++) {
-      if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
-      const at = m * MEASURE.stride;
-      addAmount(totals, at, amountMinor, -1);
-      if (amountMinor === totals[at + MEASURE.min]! || amountMinor === totals[at + MEASURE.max]!) {
-        totals[at + MEASURE.min] = NaN;
-      }
-    }
-  }
-
-  private rescanExtremes(measure: number, at: number): void {
-    const { rows, layout, totals } = this;
-    const bit = 1 << layout.measureFilter[measure]!;
-    let min = Infinity;
-    let max = -Infinity;
-    for (let row = this.tails[layout.measureWindow[measure]!]!; row < rows.end; row++) {
-      if ((rows.filterMask(row) & bit) === 0) continue;
-      const amountMinor = rows.amountMinor(row);
-      if (amountMinor < min) min = amountMinor;
-      if (amountMinor > max) max = amountMinor;
-    }
-    totals[at + MEASURE.min] = min;
-    totals[at + MEASURE.max] = max;
-  }
-
-  private rebuildTotals(): void {
-    const { layout, rows, totals } = this;
-    this.totalsValid = true;
-    totals.fill(0);
-    for (let w = 0; w < this.tails.length; w++) {
-      const tail = rows.upperBound(this.newestMs - layout.windowsMs[w]!);
-      this.tails[w] = tail;
-      const first = layout.measureStart[w]!;
-      const last = layout.measureStart[w + 1]!;
-      for (let m = first; m < last; m++) {
-        totals[m * MEASURE.stride + MEASURE.min] = Infinity;
-        totals[m * MEASURE.stride + MEASURE.max] = -Infinity;
-      }
-      for (let row = tail; row < rows.end; row++) {
-        const mask = rows.filterMask(row);
-        const amountMinor = rows.amountMinor(row);
-        for (let m = first; m < last; m++) {
-          if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
-          const at = m * MEASURE.stride;
-          addAmount(totals, at, amountMinor, 1);
-          if (amountMinor < totals[at + MEASURE.min]!) totals[at + MEASURE.min] = amountMinor;
-          if (amountMinor > totals[at + MEASURE.max]!) totals[at + MEASURE.max] = amountMinor;
-        }
-      }
-    }
   }
 
   /** Drops what nothing can ask for any more. Only from the front, so that indexes of other rows stay. */
@@ -435,7 +254,7 @@ export class UserHistory {
 
   private dropLarge(): void {
     this.large--;
-    this.totalsValid = false;
+    this.totals.invalidate();
   }
 
   private forget(): void {
@@ -451,7 +270,7 @@ export class UserHistory {
     this.newestMs = -Infinity;
     this.locatedMs = -Infinity;
     this.large = 0;
-    this.totalsValid = false;
+    this.totals.invalidate();
   }
 
   /** After `rows` were filled from a blob: what is derived from them. */
@@ -460,7 +279,7 @@ export class UserHistory {
     for (let row = this.rows.start; row < this.rows.end; row++) {
       if (this.rows.amountMinor(row) >= EXACT_SQUARE_LIMIT) this.large++;
     }
-    this.totalsValid = false;
+    this.totals.invalidate();
   }
 }
 

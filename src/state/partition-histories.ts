@@ -1,5 +1,6 @@
 import { FraudstreamError } from '../domain/errors.ts';
-import { decodeHistory, encodeHistory } from './blob.ts';
+import { decodeHistory } from './blob-decode.ts';
+import { encodeHistory } from './blob-encode.ts';
 import { HistoryCache, type CacheBudget, type CacheEntry } from './cache.ts';
 import { EventView } from './event-view.ts';
 import { UserHistory } from './history.ts';
