@@ -63,11 +63,10 @@ export function writeTransaction(writer: AvroWriter, transaction: Transaction): 
   writer.long(CHANNELS.indexOf(transaction.channel));
   writer.optionalDouble(transaction.lat);
   writer.optionalDouble(transaction.lon);
-  let count = 0;
-  for (const _ in transaction.attributes) count++;
-  if (count > 0) {
-    writer.long(count);
-    for (const key in transaction.attributes) {
+  const keys = Object.keys(transaction.attributes);
+  if (keys.length > 0) {
+    writer.long(keys.length);
+    for (const key of keys) {
       writer.text(key);
       writer.text(transaction.attributes[key]!);
     }

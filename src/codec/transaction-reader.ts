@@ -1,10 +1,10 @@
-import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { type Channel, CHANNELS, type Transaction } from '../domain/transaction.ts';
 import type { AvroCursor } from './avro-cursor.ts';
 import { compileScanStep, type ScanMemo } from './avro-scan.ts';
-import { type AvroType, isPrimitive, parseAvroSchema } from './avro-schema.ts';
+import { type AvroType, parseAvroSchema } from './avro-schema.ts';
 import { SCHEMA_TEXTS } from './schemas.ts';
+import { refuseWriter, requireMillis, sameWire } from './writer-schema.ts';
 
 /** Reads and checks the record at the cursor, in one pass. @throws FraudstreamError as AvroCursor, FS_FIELD_MISSING */
 export type TransactionReader = (cursor: AvroCursor) => Transaction;
@@ -18,7 +18,7 @@ export type TransactionReader = (cursor: AvroCursor) => Transaction;
  * @throws FraudstreamError FS_SCHEMA_INCOMPATIBLE, naming the field
  */
 export function compileTransactionReader(writer: AvroType): TransactionReader {
-  if (writer.kind !== 'record') refuse('', 'it is not a record');
+  if (writer.kind !== 'record') refuseWriter('', 'it is not a record');
   const eventTime = writer.fields.find((field) => field.name === 'event_time');
   if (eventTime !== undefined) requireMillis(eventTime.type);
   if (sameWire(writer, BUNDLED)) return readBundledTransaction;
@@ -105,46 +105,6 @@ function readAttributes(cursor: AvroCursor): Record<string, string> {
   }
 }
 
-/** Do two schemas describe the same bytes for the same fields? `ours` is not recursive. */
-function sameWire(theirs: AvroType, ours: AvroType): boolean {
-  switch (ours.kind) {
-    case 'record':
-      return (
-        theirs.kind === 'record' &&
-        theirs.fields.length === ours.fields.length &&
-        ours.fields.every((field, i) => {
-          const other = theirs.fields[i]!;
-          return other.name === field.name && sameWire(other.type, field.type);
-        })
-      );
-    case 'enum':
-      return theirs.kind === 'enum' && theirs.symbols.join() === ours.symbols.join();
-    case 'union':
-      return (
-        theirs.kind === 'union' &&
-        theirs.branches.length === ours.branches.length &&
-        ours.branches.every((branch, i) => sameWire(theirs.branches[i]!, branch))
-      );
-    case 'map':
-    case 'array':
-      return theirs.kind === ours.kind && sameWire(theirs.items, ours.items);
-    case 'fixed':
-      return theirs.kind === 'fixed' && theirs.size === ours.size;
-    default:
-      return theirs.kind === ours.kind;
-  }
-}
-
-/** A value of microseconds read as milliseconds is a time far away, not an error: the schema has to say it. */
-function requireMillis(type: AvroType): void {
-  const branches = type.kind === 'union' ? type.branches : [type];
-  for (const branch of branches) {
-    if (isPrimitive(branch) && branch.logical !== null && branch.logical !== 'timestamp-millis') {
-      refuse('event_time', 'its logical type is not timestamp-millis');
-    }
-  }
-}
-
 // ---- any other writer schema ----
 
 type Value = string | number | Record<string, string>;
@@ -208,7 +168,7 @@ function compileResolvingReader(writer: Extract<AvroType, { kind: 'record' }>): 
     };
   });
   for (const name of Object.keys(FIELDS)) {
-    if (!OPTIONAL.has(name) && !writer.fields.some((field) => field.name === name)) refuse(name, 'it is missing');
+    if (!OPTIONAL.has(name) && !writer.fields.some((field) => field.name === name)) refuseWriter(name, 'it is missing');
   }
   const draft = emptyDraft();
   return (cursor) => {
@@ -283,12 +243,12 @@ function nullable<T extends Value>(resolve: Resolve<T>, set: (draft: Draft, valu
 }
 
 function resolveField<T extends Value>(resolve: Resolve<T>, type: AvroType, name: string): ReadValue<T> {
-  if (type.kind !== 'union') return resolve(type) ?? refuse(name, 'its type cannot be read as ours');
+  if (type.kind !== 'union') return resolve(type) ?? refuseWriter(name, 'its type cannot be read as ours');
   const branches = type.branches.map((branch): ReadValue<T> | null =>
     branch.kind === 'null' ? () => null : resolve(branch),
   );
   if (!branches.some((read, i) => read !== null && type.branches[i]!.kind !== 'null')) {
-    refuse(name, 'no branch of its union can be read as ours');
+    refuseWriter(name, 'no branch of its union can be read as ours');
   }
   return (cursor) => {
     const read = branches[cursor.readIndex(branches.length)]!;
@@ -330,9 +290,4 @@ function toChannel(symbol: string): Channel {
 function attributesOf(type: AvroType): ReadValue<Record<string, string>> | null {
   if (type.kind !== 'map' || (type.items.kind !== 'string' && type.items.kind !== 'bytes')) return null;
   return readAttributes;
-}
-
-function refuse(field: string, detail: string): never {
-  const where = field === '' ? detail : `field ${field}: ${detail}`;
-  throw new FraudstreamError('FS_SCHEMA_INCOMPATIBLE', where, field === '' ? {} : { field });
 }
