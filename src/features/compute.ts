@@ -1,6 +1,7 @@
 import { MEASURE, sumOf, varianceOf, addAmount } from '../state/layout.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
 import type { Measures } from '../state/measures.ts';
+import type { Aggregate } from './catalogue.ts';
 import type { Plan, Step } from './plan.ts';
 
 const DAY_MS = 86_400_000;
@@ -10,13 +11,35 @@ const SPEED_KM_MIN = 1;
 
 const withCurrent = new Float64Array(MEASURE.stride);
 
+/** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
+interface Program {
+  readonly aggregates: Uint8Array;
+  readonly measureAt: Int32Array;
+  readonly allAt: Int32Array;
+  readonly windowMs: Float64Array;
+  /** place of the field's window in `Measures.distinct` */
+  readonly distinctAt: Int32Array;
+  readonly field: Int32Array;
+  readonly filter: Int32Array;
+  readonly filterBit: Int32Array;
+  /** the filter's bit when the payment itself counts, else 0 */
+  readonly currentBit: Int32Array;
+  readonly includesCurrent: Uint8Array;
+  readonly operandA: Int32Array;
+  readonly operandB: Int32Array;
+}
+
+const programs = new WeakMap<Plan, Program>();
+
 /**
  * The feature values of one event: `measures` is its history, `event` the event itself.
  * @param out receives one value per feature from `at` on; NaN = the feature has no value
  */
 export function computeFeatures(plan: Plan, event: EventView, measures: Measures, out: Float64Array, at: number): void {
-  const steps = plan.steps;
-  for (let k = 0; k < steps.length; k++) out[at + k] = compute(plan, steps[k]!, event, measures, out, at);
+  let program = programs.get(plan);
+  if (!program) programs.set(plan, (program = programOf(plan)));
+  const count = program.aggregates.length;
+  for (let k = 0; k < count; k++) out[at + k] = compute(program, k, event, measures, out, at);
 }
 
 /** Is any window that a feature uses estimated? Bits as in `Measures.inexactWindows`. */
@@ -24,93 +47,138 @@ export function inexactWindows(measures: Measures): number {
   return measures.inexactWindows | measures.inexactDistinct;
 }
 
-function compute(plan: Plan, step: Step, event: EventView, m: Measures, out: Float64Array, base: number): number {
+/** Numbers in the order in which the default catalogue has most of them; a switch on them is one jump. */
+const AGGREGATE = {
+  count: 0,
+  sum: 1,
+  distinct: 2,
+  is_new: 3,
+  mean: 4,
+  share: 5,
+  std: 6,
+  min: 7,
+  max: 8,
+  zscore: 9,
+  ratio_to_mean: 10,
+  ratio_to_max: 11,
+  time_since_last: 12,
+  time_since_value: 13,
+  time_since_first: 14,
+  amount: 15,
+  matches: 16,
+  speed_kmh: 17,
+  distance_km: 18,
+  hour_of_day: 19,
+  day_of_week: 20,
+  ratio: 21,
+  difference: 22,
+} as const satisfies Record<Aggregate, number>;
+
+function programOf({ steps, layout }: Plan): Program {
+  const column = (of: (step: Step) => number): Int32Array => Int32Array.from(steps, of);
+  return {
+    aggregates: Uint8Array.from(steps, (step) => AGGREGATE[step.aggregate]),
+    measureAt: column((step) => step.measureAt),
+    allAt: column((step) => step.allAt),
+    windowMs: Float64Array.from(steps, (step) => step.windowMs),
+    distinctAt: column((step) => step.field * layout.windowsMs.length + step.window),
+    field: column((step) => step.field),
+    filter: column((step) => step.filter),
+    filterBit: column((step) => 1 << step.filter),
+    currentBit: column((step) => (step.includesCurrent ? 1 << step.filter : 0)),
+    includesCurrent: Uint8Array.from(steps, (step) => (step.includesCurrent ? 1 : 0)),
+    operandA: column((step) => step.operandA),
+    operandB: column((step) => step.operandB),
+  };
+}
+
+function compute(p: Program, k: number, event: EventView, m: Measures, out: Float64Array, base: number): number {
   const values = m.values;
-  const at = step.measureAt;
-  const counts = step.includesCurrent && (event.filterMask & (1 << step.filter)) !== 0;
-  switch (step.aggregate) {
-    case 'amount':
-      return event.amountMinor;
-    case 'count':
+  const at = p.measureAt[k]!;
+  const counts = (event.filterMask & p.currentBit[k]!) !== 0;
+  switch (p.aggregates[k]! as (typeof AGGREGATE)[Aggregate]) {
+    case AGGREGATE.count:
       return values[at]! + (counts ? 1 : 0);
-    case 'sum':
+    case AGGREGATE.sum:
       return sumOf(values, at) + (counts ? event.amountMinor : 0);
-    case 'mean': {
+    case AGGREGATE.distinct: {
+      const known = m.distinct[p.distinctAt[k]!]!;
+      if (p.includesCurrent[k] === 0) return known;
+      const lastMs = m.valueLastMs[p.field[k]!]!;
+      return known + (lastMs <= event.timeMs - p.windowMs[k]! ? 1 : 0);
+    }
+    case AGGREGATE.is_new: {
+      const lastMs = m.valueLastMs[p.field[k]!]!;
+      if (Number.isNaN(lastMs)) return NaN;
+      return lastMs <= event.timeMs - p.windowMs[k]! ? 1 : 0;
+    }
+    case AGGREGATE.mean: {
       const count = values[at]! + (counts ? 1 : 0);
       return count > 0 ? (sumOf(values, at) + (counts ? event.amountMinor : 0)) / count : NaN;
     }
-    case 'std':
+    case AGGREGATE.share: {
+      const all = values[p.allAt[k]!]! + p.includesCurrent[k]!;
+      return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : NaN;
+    }
+    case AGGREGATE.std:
       return Math.sqrt(counts ? varianceWith(values, at, event.amountMinor) : varianceOf(values, at));
-    case 'min': {
+    case AGGREGATE.min: {
       const min = counts ? Math.min(values[at + MEASURE.min]!, event.amountMinor) : values[at + MEASURE.min]!;
       return min === Infinity ? NaN : min;
     }
-    case 'max': {
+    case AGGREGATE.max: {
       const max = counts ? Math.max(values[at + MEASURE.max]!, event.amountMinor) : values[at + MEASURE.max]!;
       return max === -Infinity ? NaN : max;
     }
-    case 'share': {
-      const all = values[step.allAt]! + (step.includesCurrent ? 1 : 0);
-      return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : NaN;
-    }
-    case 'zscore': {
+    case AGGREGATE.zscore: {
       const deviation = Math.sqrt(varianceOf(values, at));
       return deviation > 0 ? (event.amountMinor - sumOf(values, at) / values[at]!) / deviation : NaN;
     }
-    case 'ratio_to_mean': {
+    case AGGREGATE.ratio_to_mean: {
       const sum = sumOf(values, at);
       return sum > 0 ? (event.amountMinor * values[at]!) / sum : NaN;
     }
-    case 'ratio_to_max': {
+    case AGGREGATE.ratio_to_max: {
       const max = values[at + MEASURE.max]!;
       return max > 0 ? event.amountMinor / max : NaN;
     }
-    case 'distinct': {
-      const known = m.distinct[step.field * plan.layout.windowsMs.length + step.window]!;
-      if (!step.includesCurrent) return known;
-      const lastMs = m.valueLastMs[step.field]!;
-      return known + (lastMs <= event.timeMs - step.windowMs ? 1 : 0);
-    }
-    case 'is_new': {
-      const lastMs = m.valueLastMs[step.field]!;
-      if (Number.isNaN(lastMs)) return NaN;
-      return lastMs <= event.timeMs - step.windowMs ? 1 : 0;
-    }
-    case 'time_since_last': {
-      const lastMs = step.filter === 0 ? m.previousMs : m.filterLastMs[step.filter]!;
+    case AGGREGATE.time_since_last: {
+      const lastMs = p.filter[k] === 0 ? m.previousMs : m.filterLastMs[p.filter[k]!]!;
       return lastMs === -Infinity ? NaN : (event.timeMs - lastMs) / 1_000;
     }
-    case 'time_since_value': {
-      const lastMs = m.valueLastMs[step.field]!;
+    case AGGREGATE.time_since_value: {
+      const lastMs = m.valueLastMs[p.field[k]!]!;
       return lastMs > -Infinity ? (event.timeMs - lastMs) / 1_000 : NaN;
     }
-    case 'time_since_first':
+    case AGGREGATE.time_since_first:
       return m.firstSeenMs === Infinity ? NaN : (event.timeMs - m.firstSeenMs) / 1_000;
-    case 'speed_kmh': {
+    case AGGREGATE.amount:
+      return event.amountMinor;
+    case AGGREGATE.matches:
+      return (event.filterMask & p.filterBit[k]!) !== 0 ? 1 : 0;
+    case AGGREGATE.speed_kmh: {
       const km = distanceKm(event, m);
       if (Number.isNaN(km)) return NaN;
       if (km < SPEED_KM_MIN) return 0;
       return km / (Math.max(event.timeMs - m.locatedMs, 1_000) / 3_600_000);
     }
-    case 'distance_km':
+    case AGGREGATE.distance_km:
       return distanceKm(event, m);
-    case 'matches':
-      return (event.filterMask & (1 << step.filter)) !== 0 ? 1 : 0;
-    case 'hour_of_day':
+    case AGGREGATE.hour_of_day:
       return (event.timeMs % DAY_MS) / 3_600_000;
-    case 'day_of_week':
+    case AGGREGATE.day_of_week:
       return (Math.floor(event.timeMs / DAY_MS) + 3) % 7;
-    case 'ratio': {
-      const divisor = out[base + step.operandB]!;
-      return divisor === 0 ? NaN : out[base + step.operandA]! / divisor;
+    case AGGREGATE.ratio: {
+      const divisor = out[base + p.operandB[k]!]!;
+      return divisor === 0 ? NaN : out[base + p.operandA[k]!]! / divisor;
     }
-    case 'difference':
-      return out[base + step.operandA]! - out[base + step.operandB]!;
+    case AGGREGATE.difference:
+      return out[base + p.operandA[k]!]! - out[base + p.operandB[k]!]!;
   }
 }
 
 function varianceWith(values: Float64Array, at: number, amountMinor: number): number {
-  withCurrent.set(values.subarray(at, at + MEASURE.stride));
+  for (let k = 0; k < MEASURE.stride; k++) withCurrent[k] = values[at + k]!;
   addAmount(withCurrent, 0, amountMinor, 1);
   return varianceOf(withCurrent, 0);
 }

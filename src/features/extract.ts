@@ -10,14 +10,13 @@ type FieldReader = (transaction: Transaction) => string | null | undefined;
 export class Extractor {
   private readonly plan: Plan;
   private readonly readers: readonly FieldReader[];
-  private readonly seeds: Int32Array;
-  private readonly short: HashCache;
+  private readonly hashers: readonly ShortHashes[];
+  private readonly content = new ContentHashes();
 
   constructor(plan: Plan) {
     this.plan = plan;
     this.readers = plan.layout.fields.map(readerOf);
-    this.seeds = Int32Array.from(plan.layout.fields, fieldSeed);
-    this.short = new HashCache();
+    this.hashers = plan.layout.fields.map((field) => new ShortHashes(fieldSeed(field)));
   }
 
   extract(transaction: Transaction, offset: number, out: EventView): void {
@@ -28,7 +27,7 @@ export class Extractor {
     const hashes = out.hashes;
     for (let field = 0; field < this.readers.length; field++) {
       const value = this.readers[field]!(transaction);
-      hashes[field] = value === null || value === undefined ? -1 : this.hash(value, this.seeds[field]!);
+      hashes[field] = value === null || value === undefined ? -1 : this.hashers[field]!.hash(value);
     }
     if (transaction.lat === null || transaction.lon === null) {
       out.latE7 = NO_LOCATION;
@@ -37,33 +36,43 @@ export class Extractor {
       out.latE7 = Math.round(transaction.lat * 1e7);
       out.lonE7 = Math.round(transaction.lon * 1e7);
     }
-    out.contentHash = contentHash(transaction, this.short) & 0xffffff;
+    out.contentHash = contentHash(transaction, this.content) & 0xffffff;
     out.filterMask = filterMask(this.plan.layout, hashes, transaction.amount_minor);
-  }
-
-  private hash(value: string, seed: number): number {
-    return value.length <= 4 ? this.short.hash(value, seed) : hash32(value, seed);
   }
 }
 
 /**
- * Country, currency, category and channel have few values: their hashes are looked up. Bounded, and emptied when full,
- * since the values come from outside.
+ * Hashes with one seed. Country, currency, category and channel have few values: theirs are looked up. Bounded, and
+ * emptied when full, since the values come from outside.
  */
-class HashCache {
-  private readonly bySeed = new Map<number, Map<string, number>>();
+class ShortHashes {
+  private readonly seed: number;
+  private readonly known = new Map<string, number>();
 
-  hash(value: string, seed: number): number {
-    let known = this.bySeed.get(seed);
-    if (!known) this.bySeed.set(seed, (known = new Map()));
-    let hash = known.get(value);
+  constructor(seed: number) {
+    this.seed = seed;
+  }
+
+  hash(value: string): number {
+    if (value.length > SHORT_LENGTH_MAX) return hash32(value, this.seed);
+    let hash = this.known.get(value);
     if (hash === undefined) {
-      hash = hash32(value, seed);
-      if (known.size >= 4_096) known.clear();
-      known.set(value, hash);
+      hash = hash32(value, this.seed);
+      if (this.known.size >= 4_096) this.known.clear();
+      this.known.set(value, hash);
     }
     return hash;
   }
+}
+
+const SHORT_LENGTH_MAX = 4;
+
+/** For what is part of every payment's content. */
+class ContentHashes {
+  readonly mcc = new ShortHashes(13);
+  readonly country = new ShortHashes(14);
+  readonly currency = new ShortHashes(15);
+  readonly channel = new ShortHashes(16);
 }
 
 function readerOf(field: string): FieldReader {
@@ -94,13 +103,13 @@ function readerOf(field: string): FieldReader {
 }
 
 /** Everything that makes a payment the same payment, besides its id. Attributes in any order. */
-function contentHash(transaction: Transaction, short: HashCache): number {
+function contentHash(transaction: Transaction, short: ContentHashes): number {
   let hash = hash32(transaction.card_id, 11) | 0;
   hash = Math.imul(hash, 31) ^ (hash32(transaction.merchant_id, 12) | 0);
-  hash = Math.imul(hash, 31) ^ (short.hash(transaction.mcc, 13) | 0);
-  hash = Math.imul(hash, 31) ^ (short.hash(transaction.country, 14) | 0);
-  hash = Math.imul(hash, 31) ^ (short.hash(transaction.currency, 15) | 0);
-  hash = Math.imul(hash, 31) ^ (short.hash(transaction.channel, 16) | 0);
+  hash = Math.imul(hash, 31) ^ (short.mcc.hash(transaction.mcc) | 0);
+  hash = Math.imul(hash, 31) ^ (short.country.hash(transaction.country) | 0);
+  hash = Math.imul(hash, 31) ^ (short.currency.hash(transaction.currency) | 0);
+  hash = Math.imul(hash, 31) ^ (short.channel.hash(transaction.channel) | 0);
   if (transaction.terminal_id !== null) hash = Math.imul(hash, 31) ^ (hash32(transaction.terminal_id, 17) | 0);
   if (transaction.device_id !== null) hash = Math.imul(hash, 37) ^ (hash32(transaction.device_id, 18) | 0);
   if (transaction.ip !== null) hash = Math.imul(hash, 41) ^ (hash32(transaction.ip, 19) | 0);
