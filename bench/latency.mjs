@@ -81,7 +81,7 @@ async function once() {
     exponent: Number(given.zipf),
   });
   const sent = await producer.result;
-  const { received, measured, ...latencyMs } = await consumer.result;
+  const { received, repeated, measured, ...latencyMs } = await consumer.result;
   const cpu = cpuUs(processor.pid) - cpuBefore;
   const metrics = [await readMetrics(processor.port)];
   const peak = peakRssMiB(processor.pid);
@@ -96,6 +96,7 @@ async function once() {
     warmUpSeconds: warmUp,
     loadAverageBefore: load,
     ...sent,
+    repeated,
     measured,
     latencyMs,
     peakRssMiB: peak,
