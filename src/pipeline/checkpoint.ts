@@ -50,13 +50,22 @@ export class Checkpoint {
     this.broken = null;
   }
 
-  /** Rejects with FS_STATE_CONFLICT when somebody else has written: the partition must be acquired anew. */
-  async afterBatch(records: number, signal: AbortSignal): Promise<void> {
+  /** Too much waits for a flush, and the last one was not answered. */
+  get isStuck(): boolean {
+    return this.unresolved !== null && this.records >= 2 * this.options.flushRecordsMax;
+  }
+
+  /**
+   * Rejects with FS_STATE_CONFLICT when somebody else has written: the partition must be acquired anew.
+   * @param waits for a store that does not answer, when too much waits to be flushed; else see `isStuck`
+   */
+  async afterBatch(records: number, signal: AbortSignal, waits: boolean): Promise<void> {
     this.records += records;
     const { histories, pause } = this.ports;
     if (this.isDue()) this.startFlush();
     histories.trim();
     while (this.records >= 2 * this.options.flushRecordsMax && !signal.aborted) {
+      if (!waits && this.isStuck) break;
       await histories.settled();
       if (this.broken) break;
       if (this.isDue()) this.startFlush();

@@ -48,6 +48,9 @@ export class PartitionWorker {
   private decideFrom = 0;
   /** decided without history since the store went away: the state must be folded anew when it is back */
   private detached = false;
+  /** while detached: a look at the store is under way; it has answered */
+  private probing = false;
+  private storeIsBack = false;
   private busy = false;
   private saidAtMs = -Infinity;
 
@@ -62,6 +65,7 @@ export class PartitionWorker {
   async acquire(): Promise<number> {
     const { histories, store, log } = this.ports;
     this.detached = false;
+    this.storeIsBack = false;
     await histories.settled();
     const start = await planAcquisition(this.input, store, this.ports.engine.plan.layout.fingerprint, {
       startPolicy: this.options.startPolicy,
@@ -98,7 +102,9 @@ export class PartitionWorker {
       else if (nextOffset > this.decideFrom) await this.commit(nextOffset);
       if (!this.detached) {
         this.ports.histories.position = nextOffset;
-        await this.checkpoint.afterBatch(records.length, this.input.signal);
+        const waits = this.options.onUnavailable === 'stop';
+        await this.checkpoint.afterBatch(records.length, this.input.signal, waits);
+        if (!waits && this.checkpoint.isStuck) this.detached = true;
       }
     } finally {
       this.busy = false;
@@ -135,7 +141,7 @@ export class PartitionWorker {
 
   private async decide(batch: InputBatch, nextOffset: number): Promise<void> {
     const { engine, histories, observer, clock } = this.ports;
-    if (this.detached) await this.reattach();
+    if (this.detached) this.reattach();
     const result = await this.patiently(async () => {
       if (this.detached) return engine.decide(batch, null);
       try {
@@ -163,14 +169,27 @@ export class PartitionWorker {
     });
   }
 
-  /** When the store is back, what was decided without it must be folded: the partition is acquired anew. */
-  private async reattach(): Promise<void> {
+  /**
+   * When the store is back, what was decided without it must be folded: the partition is acquired anew. The look at the
+   * store is not waited for: one that hangs must not hold up decisions.
+   */
+  private reattach(): void {
+    if (this.storeIsBack) {
+      throw new FraudstreamError('FS_STATE_CONFLICT', 'the store is back; what was decided without it is folded now');
+    }
+    if (!this.probing) void this.probe();
+  }
+
+  private async probe(): Promise<void> {
+    this.probing = true;
     try {
       await this.ports.store.readState();
+      this.storeIsBack = this.detached;
     } catch {
-      return;
+      // still away
+    } finally {
+      this.probing = false;
     }
-    throw new FraudstreamError('FS_STATE_CONFLICT', 'the store is back; what was decided without it is folded now');
   }
 
   /**
