@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, inject, it } from 'vitest';
 import { until, type Program } from '../support/e2e-process.ts';
 import { paced, Payments } from '../support/e2e-payments.ts';
 import { REVEALING, startRun } from '../support/e2e-run.ts';
@@ -18,8 +18,8 @@ describe('kill -9', () => {
   const programs: Program[] = [];
   afterEach(async () => {
     await Promise.all(programs.splice(0).map((program) => program.kill9()));
-    await kafka.close();
   });
+  afterAll(() => kafka.close());
 
   it('five times under load loses nothing, repeats are equal, and the state is right afterwards', async () => {
     const topics = topicsOf('kill');

@@ -90,7 +90,7 @@ describe('Redis', () => {
     return outputs;
   }
 
-  it('killed for a while: nothing is decided meanwhile, health says why, and it goes on by itself', async () => {
+  it('killed for a while: nothing is lost, health says why, and it goes on by itself', async () => {
     const trial = await begin('redis-killed');
     await redis.kill9();
     const body = await readiness(trial.program, 503);
