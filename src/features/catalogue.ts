@@ -105,4 +105,7 @@ export const VALUE_FIELDS = [
   'currency',
   'channel',
 ] as const;
-export type ValueField = (typeof VALUE_FIELDS)[number];
+
+export function isValueField(word: string): boolean {
+  return (VALUE_FIELDS as readonly string[]).includes(word) || /^attributes\.[^\s]{1,64}$/.test(word);
+}
