@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import avro from 'avsc';
 import kafkajs, { type Admin, type Consumer, type IHeaders, type Message, type Producer } from 'kafkajs';
 import lz4 from 'lz4-napi';
-import { REPOSITORY } from '../servers/process.ts';
+import { REPOSITORY, sleep } from '../servers/process.ts';
 import { until, type Program } from './e2e-process.ts';
 
 /** Kafka as others see it: KafkaJS and avsc as they are, nothing of ours. */
@@ -13,6 +13,8 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
   compress: (encoder: { buffer: Buffer }) => lz4.compressFrame(encoder.buffer),
   decompress: (bytes: Buffer) => lz4.decompressFrame(bytes),
 });
+
+const LEADER_MS_MAX = 20_000;
 
 const schemaOf = (name: string): avro.Type =>
   avro.Type.forSchema(JSON.parse(readFileSync(join(REPOSITORY, `schemas/${name}.avsc`), 'utf8')) as avro.Schema);
@@ -202,9 +204,18 @@ export class TestKafka {
     return records;
   }
 
+  /** How many records a topic has. A partition has no leader for a moment after it was made, or its broker began. */
   async count(topic: string): Promise<number> {
-    const offsets = await this.admin.fetchTopicOffsets(topic);
-    return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+    for (const deadlineMs = Date.now() + LEADER_MS_MAX; ; ) {
+      try {
+        const offsets = await this.admin.fetchTopicOffsets(topic);
+        return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+      } catch (error) {
+        const withoutLeader = (error as { type?: string }).type === 'NOT_LEADER_FOR_PARTITION';
+        if (!withoutLeader || Date.now() > deadlineMs) throw error;
+        await sleep(100);
+      }
+    }
   }
 
   /** The records of a topic from its beginning to its present end, in order per partition. */
