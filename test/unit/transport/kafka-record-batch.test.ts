@@ -58,7 +58,9 @@ function bytesOf(next: () => number, lengthMax: number): Buffer {
   // lengths around the steps of the varint encoding
   const lengths = [0, 1, 63, 64, 8_191, 8_192, Math.floor(next() * lengthMax)];
   const length = Math.min(lengthMax, lengths[Math.floor(next() * lengths.length)] as number);
-  return Buffer.from(Array.from({ length }, () => Math.floor(next() * 256)));
+  const bytes = Buffer.alloc(length);
+  for (let i = 0; i < length; i++) bytes[i] = Math.floor(next() * 256);
+  return bytes;
 }
 
 function sample(next: () => number): Sample {
@@ -95,11 +97,21 @@ function decodeAll(bytes: Buffer): FetchedRecord[] {
   return records;
 }
 
-const asLists = (headers: RecordHeaders | Record<string, Buffer | Buffer[]> | null): [string, Buffer[]][] =>
-  Object.entries(headers ?? {}).map(([name, value]) => [
+/** All of a record in texts: comparing those is hundreds of times faster than comparing buffers item by item. */
+const told = (
+  record: { key: Buffer | null; value: Buffer | null; headers: RecordHeaders | null },
+  offset: number,
+  timestampMs: number,
+): unknown => ({
+  offset,
+  timestampMs,
+  key: record.key?.toString('latin1') ?? null,
+  value: record.value?.toString('latin1') ?? null,
+  headers: Object.entries(record.headers ?? {}).map(([name, value]) => [
     name,
-    (Array.isArray(value) ? [...value] : [value]) as Buffer[],
-  ]);
+    (Buffer.isBuffer(value) ? [value] : value).map((each) => each.toString('latin1')),
+  ]),
+});
 
 describe('record batches', () => {
   it('what we encode, KafkaJS decodes to the same records', async () => {
@@ -109,15 +121,9 @@ describe('record batches', () => {
       sealBatch(bytes, 123_456_789_012n, 7, 42);
       const theirs = await theirDecode(new Decoder(bytes));
       expect(theirs).toMatchObject({ producerId: '123456789012', producerEpoch: 7, firstSequence: 42 });
-      expect(theirs.records.length).toBe(records.length);
-      theirs.records.forEach((record, i) => {
-        const ours = records[i] as Sample;
-        expect(record.key).toEqual(ours.key);
-        expect(record.value).toEqual(ours.value);
-        expect(Number(record.timestamp)).toBe(ours.timestampMs);
-        expect(Number(record.offset)).toBe(i);
-        expect(asLists(record.headers)).toEqual(asLists(ours.headers));
-      });
+      expect(theirs.records.map((record) => told(record, Number(record.offset), Number(record.timestamp)))).toEqual(
+        records.map((record, i) => told(record, i, record.timestampMs)),
+      );
       expect(crcMatches(bytes, headerOf(bytes))).toBe(true);
       expect(bytes.length).toBeLessThanOrEqual(
         BATCH_HEADER_BYTES + records.reduce((sum, r) => sum + recordBytesMax(r), 0),
@@ -140,16 +146,10 @@ describe('record batches', () => {
       const bytes = Buffer.from(buffer);
       expect(crcMatches(bytes, headerOf(bytes))).toBe(true);
       const decoded = decodeAll(bytes);
-      expect(decoded.length).toBe(records.length);
-      decoded.forEach((record, i) => {
-        const theirs = records[i] as Sample;
-        expect(record.offset).toBe(i);
-        expect([record.topic, record.partition]).toEqual(['t', 3]);
-        expect(record.key).toEqual(theirs.key);
-        expect(record.value).toEqual(theirs.value);
-        expect(record.timestampMs).toBe(theirs.timestampMs);
-        expect(asLists(record.headers)).toEqual(asLists(theirs.headers));
-      });
+      expect(decoded.map((record) => told(record, record.offset, record.timestampMs))).toEqual(
+        records.map((record, i) => told(record, i, record.timestampMs)),
+      );
+      expect(decoded.every(({ topic, partition }) => topic === 't' && partition === 3)).toBe(true);
     }
   });
 
@@ -208,7 +208,7 @@ describe('record batches', () => {
       }
     }
     expect(corrupt).toBeGreaterThan(500);
-  }, 60_000);
+  });
 
   it('a forged record count is refused before anything is read', () => {
     const { bytes } = encodeBatch([sample(random(1))], 5, 0, null);
@@ -236,7 +236,9 @@ describe('record batches', () => {
       const { bytes } = encodeBatch(records, 5, CODEC_NUMBERS[name], compressorOf(name));
       sealBatch(bytes, -1n, -1, -1);
       const theirs = await theirDecode(new Decoder(bytes));
-      expect(theirs.records.map(({ value }) => value)).toEqual(records.map(({ value }) => value));
+      expect(theirs.records.map((record) => told(record, Number(record.offset), Number(record.timestamp)))).toEqual(
+        records.map((record, i) => told(record, i, record.timestampMs)),
+      );
     },
   );
 });

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import avro from 'avsc';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createDecisionEncoder } from '../../../../src/codec/decision-encoder.ts';
 import type { Decision } from '../../../../src/domain/decision.ts';
 import { openFileSink } from '../../../../src/transport/file/file-sink.ts';
@@ -13,7 +13,10 @@ let folder = '';
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file-sink-'));
 });
-afterEach(() => rm(folder, { recursive: true }));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true });
+});
 
 const decision = (i: number): Decision => ({
   decision_id: `transactions/0/${i}`,
@@ -59,6 +62,14 @@ async function readContainer(path: string): Promise<unknown[]> {
   stream.on('data', (value: unknown) => read.push(value));
   await new Promise((resolve, reject) => stream.on('end', resolve).on('error', reject));
   return JSON.parse(JSON.stringify(read)) as unknown[];
+}
+
+/** One write to any file fails as the file system would say it; the ones after it would succeed. */
+async function failNextWrite(code: string): Promise<void> {
+  const handle = await open(join(folder, 'any'), 'w');
+  await handle.close();
+  const handles = Object.getPrototypeOf(handle) as FileHandle;
+  vi.spyOn(handles, 'write').mockRejectedValueOnce(Object.assign(new Error('write failed'), { code }));
 }
 
 describe('file sink', () => {
@@ -135,12 +146,13 @@ describe('file sink', () => {
     ]);
   });
 
-  it.runIf(existsSync('/dev/full'))('says that the disk is full, and leaves no file that looks whole', async () => {
-    await symlink('/dev/full', join(folder, 'dead-letter.jsonl.partial'));
+  it('says that the disk is full, and leaves no file that looks whole', async () => {
     const sink = await openFileSink({ folder });
+    await failNextWrite('ENOSPC');
     const big = output('dead-letter', Buffer.alloc(300_000));
     const refused = { code: 'FS_FILE_INVALID', message: expect.stringContaining('the disk is full') as string };
     await expect(sink.write([big])).rejects.toMatchObject(refused);
+    // there would be a hole
     await expect(sink.write([big])).rejects.toMatchObject(refused);
     await expect(sink.close()).rejects.toMatchObject(refused);
     expect(existsSync(join(folder, 'dead-letter.jsonl'))).toBe(false);
