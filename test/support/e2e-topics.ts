@@ -206,7 +206,7 @@ export class TestKafka {
 
   /** How many records a topic has. A partition has no leader for a moment after it was made, or its broker began. */
   async count(topic: string): Promise<number> {
-    for (const deadlineMs = Date.now() + LEADER_MS_MAX; ; ) {
+    for (const deadlineMs = Date.now() + LEADER_MS_MAX; ;) {
       try {
         const offsets = await this.admin.fetchTopicOffsets(topic);
         return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
