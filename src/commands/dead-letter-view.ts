@@ -36,7 +36,7 @@ export function factsOf(headers: RecordHeaders | null, names: DeadLetterHeaderNa
 }
 
 /** The last value of a header: whoever wrote last knows best. '' when there is none. */
-export function headerText(headers: RecordHeaders | null, name: string): string {
+function headerText(headers: RecordHeaders | null, name: string): string {
   if (headers === null || !Object.hasOwn(headers, name)) return '';
   const value = headers[name];
   const last = Buffer.isBuffer(value) ? value : value?.at(-1);

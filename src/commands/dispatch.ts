@@ -74,7 +74,7 @@ export async function dispatch(world: World, loaders: Loaders): Promise<number> 
 }
 
 /** 2: what was given is wrong; 3: stalled; 1: the rest. */
-export function exitCodeOf(error: FraudstreamError): number {
+function exitCodeOf(error: FraudstreamError): number {
   if (error.code === 'FS_STALLED') return 3;
   if (ERRORS[error.code].stage === 'config') return 2;
   return error.code.startsWith('FS_MODEL_') && error.code !== 'FS_MODEL_FAILED' ? 2 : 1;

@@ -20,7 +20,7 @@ export function good(name: string, finding: string): Check {
   return { status: 'good', name, finding, advice: '' };
 }
 
-export function warning(name: string, finding: string, advice: string): Check {
+function warning(name: string, finding: string, advice: string): Check {
   return { status: 'warning', name, finding, advice };
 }
 

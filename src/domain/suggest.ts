@@ -20,7 +20,7 @@ export function editDistance(a: string, b: string, most: number): number {
 }
 
 /** The known word nearest to what was written; null when none is near, so that no nonsense is offered. */
-export function nearest(written: string, known: Iterable<string>): string | null {
+function nearest(written: string, known: Iterable<string>): string | null {
   if (written.length > 100) return null;
   const most = Math.max(1, Math.floor(written.length / 4));
   let best: string | null = null;

@@ -8,7 +8,7 @@ export interface OnnxFileFacts {
   readonly hasExternalData: boolean;
 }
 
-export const DOMAINS_ALLOWED: readonly string[] = ['ai.onnx', 'ai.onnx.ml'];
+const DOMAINS_ALLOWED: readonly string[] = ['ai.onnx', 'ai.onnx.ml'];
 
 type Message = 'model' | 'graph' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'opset' | 'function';
 

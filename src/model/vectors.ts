@@ -12,7 +12,7 @@ export interface TestVectors {
  * A probability, so the difference counts as it is: other processors may round the last bits of exp() differently,
  * a wrong column or a branch taken wrongly shows far above this.
  */
-export const VECTOR_DIFFERENCE_MAX = 1e-6;
+const VECTOR_DIFFERENCE_MAX = 1e-6;
 const VECTORS_MAX = 10_000;
 
 /**

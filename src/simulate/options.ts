@@ -17,10 +17,10 @@ export interface SimulateOptions {
 }
 
 /** A Monday. Fixed: the same command gives the same bytes on every day. */
-export const DEFAULT_START_MS = Date.UTC(2026, 2, 2);
+const DEFAULT_START_MS = Date.UTC(2026, 2, 2);
 const PAYMENTS_PER_USER = 4;
 
-export const DEFAULT_SIMULATION: SimulateOptions = {
+const DEFAULT_SIMULATION: SimulateOptions = {
   seed: 1,
   users: 50_000,
   days: 1,

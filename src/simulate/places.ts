@@ -25,7 +25,7 @@ const country = (
   minorPerUnit = 100,
 ): Country => ({ code, currency, minorPerEuroCent, minorPerUnit, utcOffsetHours });
 
-export const COUNTRIES: readonly Country[] = [
+const COUNTRIES: readonly Country[] = [
   country('DE', 'EUR', 1, 1),
   country('FR', 'EUR', 1, 1),
   country('IT', 'EUR', 1, 1),

@@ -46,7 +46,7 @@ export const EXACT_SQUARE_LIMIT = 2 ** 36;
 const LIMB_SUM = 2 ** 26;
 const LIMB_SQUARE = 2 ** 18;
 
-export function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boolean {
+function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boolean {
   for (const condition of filter.conditions) {
     if (condition.kind === 'amount') {
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;

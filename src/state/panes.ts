@@ -56,7 +56,7 @@ export function compact(rows: Rows, panes: Pane[], layout: Layout): boolean {
 }
 
 /** Bounded so that the panes of a blob stay under about 200 KB however many filters there are. */
-export function panesMax(layout: Layout): number {
+function panesMax(layout: Layout): number {
   return Math.min(LIMITS.panesMax, Math.floor(200_000 / (12 + 50 * layout.filters.length)));
 }
 

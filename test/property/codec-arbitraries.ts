@@ -7,11 +7,11 @@ const PLAIN = { noNullPrototype: true } as const;
 const LETTERS = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ'];
 
 /** Any text that UTF-8 can carry: no lone surrogates. */
-export const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength });
+const text = (maxLength: number) => fc.string({ unit: 'binary', maxLength });
 /** Not empty, and never a card number. */
-export const id = fc.oneof(fc.string({ unit: 'grapheme-ascii', maxLength: 40 }), text(40)).map((value) => `i${value}`);
-export const optionalId = fc.option(id, { nil: null });
-export const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
+const id = fc.oneof(fc.string({ unit: 'grapheme-ascii', maxLength: 40 }), text(40)).map((value) => `i${value}`);
+const optionalId = fc.option(id, { nil: null });
+const finite = fc.double({ noNaN: true, noDefaultInfinity: true });
 
 const place = fc.option(
   fc.tuple(fc.double({ min: -90, max: 90, noNaN: true }), fc.double({ min: -180, max: 180, noNaN: true })),

@@ -24,7 +24,7 @@ function docker(args: readonly string[], timeoutMs: number, env = process.env): 
 }
 
 /** The client alone is not enough: the engine must answer. */
-export function dockerRuns(): boolean {
+function dockerRuns(): boolean {
   const result = spawnSync('docker', ['info', '--format', '{{.ServerVersion}}'], { encoding: 'utf8', timeout: 10_000 });
   return result.error === undefined && result.status === 0 && result.stdout.trim() !== '';
 }

@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string>>;
 export type LogLine = Readonly<Record<string, unknown>> & { readonly message?: string };
 
 /** `{ 'kafka.brokers': x }` → `{ FRAUDSTREAM_KAFKA_BROKERS: x }` */
-export function environmentOf(settings: Readonly<Record<string, string | number | boolean>>): Environment {
+function environmentOf(settings: Readonly<Record<string, string | number | boolean>>): Environment {
   return Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [
       `FRAUDSTREAM_${key.toUpperCase().replaceAll(/[.-]/g, '_')}`,
@@ -128,7 +128,7 @@ export async function until(
 }
 
 /** Where a running program serves its metrics and health. */
-export async function addressOf(program: Program): Promise<string> {
+async function addressOf(program: Program): Promise<string> {
   let port: unknown;
   await until(
     'the address of /metrics in the log',
