@@ -64,8 +64,8 @@ export async function planAcquisition(
   if (stored.watermark === null || reason !== null) {
     // Nothing was ever decided: there is no earlier input to fold when the policy is to begin at the end.
     const readFrom = committed === null && stored.watermark === null ? decideFrom : range.start;
-    // A removal that was cut short leaves histories without a watermark.
-    if (reason === null && readFrom < decideFrom) await store.drop();
+    // A removal that was cut short leaves histories without a watermark, also when the group begins at the first record.
+    if (reason === null) await store.drop();
     return { watermark: null, readFrom, decideFrom };
   }
   if (stored.watermark < range.start) {
