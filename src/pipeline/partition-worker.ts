@@ -52,6 +52,8 @@ export class PartitionWorker {
   private probing = false;
   private storeIsBack = false;
   private busy = false;
+  /** what is in memory is ours, and all of it was committed; else nothing of it may be flushed */
+  private holdsState = false;
   private saidAtMs = -Infinity;
 
   constructor(input: PartitionInput, ports: WorkerPorts, options: WorkerOptions) {
@@ -64,6 +66,7 @@ export class PartitionWorker {
   /** Finds out where the log, the group and the state stand. @returns the offset to read from */
   async acquire(): Promise<number> {
     const { histories, store, log } = this.ports;
+    this.holdsState = false;
     this.detached = false;
     this.storeIsBack = false;
     await histories.settled();
@@ -75,6 +78,7 @@ export class PartitionWorker {
     histories.position = start.readFrom;
     this.decideFrom = start.decideFrom;
     this.checkpoint.begin();
+    this.holdsState = true;
     log.info('partition acquired', {
       topic: this.input.topic,
       partition: this.input.partition,
@@ -100,20 +104,25 @@ export class PartitionWorker {
       const rest = silent === 0 ? records : records.slice(silent);
       if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
       else if (nextOffset > this.decideFrom) await this.commit(nextOffset);
-      if (!this.detached) {
+      if (!this.detached && this.holdsState) {
         this.ports.histories.position = nextOffset;
         const waits = this.options.onUnavailable === 'stop';
         await this.checkpoint.afterBatch(records.length, this.input.signal, waits);
         if (!waits && this.checkpoint.isStuck) this.detached = true;
       }
+    } catch (thrown) {
+      this.holdsState = false;
+      throw thrown;
     } finally {
       this.busy = false;
+      // Failed, or given away meanwhile: the cache is shared with partitions that go on.
+      if (!this.holdsState) this.ports.histories.clear();
     }
   }
 
   /** From a timer: state does not wait for the next batch to be flushed. */
   tick(): void {
-    if (!this.busy && !this.detached) this.checkpoint.tick();
+    if (this.holdsState && !this.busy && !this.detached) this.checkpoint.tick();
   }
 
   /**
@@ -122,9 +131,11 @@ export class PartitionWorker {
    */
   async release(flush: boolean): Promise<void> {
     try {
-      if (flush && !this.detached && !this.busy) await this.checkpoint.finish();
+      if (flush && this.holdsState && !this.detached && !this.busy) await this.checkpoint.finish();
     } finally {
-      this.ports.histories.clear();
+      this.holdsState = false;
+      // A batch in hand still needs its histories; they are cleared behind it.
+      if (!this.busy) this.ports.histories.clear();
     }
   }
 
