@@ -60,6 +60,8 @@ async function once() {
   const topics = topicsOf(run);
   const nodeArgs = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
   const processor = await startProcessor({ env: environmentOf(run, servers), nodeArgs });
+  // by then the topics have leaders
+  await assigned(processor.port, partitions);
   const { brokers } = servers;
   const consumer = child('consume-latencies.mjs', {
     brokers,
@@ -69,7 +71,6 @@ async function once() {
     timeoutMs: (seconds + 60) * 1_000,
   });
   await consumer.ready;
-  await assigned(processor.port, partitions);
   const cpuBefore = cpuUs(processor.pid);
   const producer = child('produce-open-loop.mjs', {
     brokers,
