@@ -52,7 +52,9 @@ describe('kill -9', () => {
     programs.push(last);
     await decidedAll(kafka, topics, [last]);
     const outputs = await verify(kafka, topics);
-    expect(outputs.decisions.size).toBe(load.sent + probes.length);
+    // the producer of the test may write twice what was not answered: decided as a repeat
+    expect(outputs.inputs.length).toBeGreaterThanOrEqual(load.sent + probes.length);
+    expect(outputs.decisions.size).toBe(outputs.inputs.length);
     expect(outputs.flagged.size).toBe(outputs.decisions.size);
     expect(outputs.deadLetters).toEqual([]);
     expect(await last.stop(), last.tail()).toBe(0);
@@ -91,7 +93,9 @@ describe('kill -9', () => {
     );
     await decidedAll(kafka, topics, [second]);
     const outputs = await verify(kafka, topics);
-    expect(outputs.decisions.size).toBe(load.sent + probes.length);
+    // the producer of the test may write twice what was not answered: decided as a repeat
+    expect(outputs.inputs.length).toBeGreaterThanOrEqual(load.sent + probes.length);
+    expect(outputs.decisions.size).toBe(outputs.inputs.length);
     expect(await second.stop(), second.tail()).toBe(0);
   });
 });

@@ -84,7 +84,9 @@ describe('Redis', () => {
     );
     await decidedAll(kafka, place.topics, [program]);
     const outputs = await verify(kafka, place.topics);
-    expect(outputs.decisions.size).toBe(load.sent + (load.extra ?? 0) + probes.length);
+    // the producer of the test may write twice what was not answered: decided as a repeat
+    expect(outputs.inputs.length).toBeGreaterThanOrEqual(load.sent + (load.extra ?? 0) + probes.length);
+    expect(outputs.decisions.size).toBe(outputs.inputs.length);
     expect(outputs.deadLetters).toEqual([]);
     expect(await program.stop(), program.tail()).toBe(0);
     return outputs;

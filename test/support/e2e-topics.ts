@@ -150,6 +150,8 @@ export class TestKafka {
         configEntries: Object.entries({ 'retention.ms': '-1', ...config }).map(([name, value]) => ({ name, value })),
       })),
     });
+    // Else the first write would meet a partition without a leader, and KafkaJS would write its neighbours twice.
+    for (const name of names) await this.count(name);
   }
 
   async createAll(topics: Topics, partitions: number): Promise<void> {
