@@ -54,7 +54,7 @@ export class ManualClock implements Clock {
  * The amount in hundreds and what history adds: payments that are forgotten or counted twice show in every later score.
  * Rejects with each of `failures` first.
  */
-export function additiveScorer(plan: Plan, failures: unknown[] = []): Scorer {
+function additiveScorer(plan: Plan, failures: unknown[] = []): Scorer {
   const width = plan.names.length;
   const column = (name: string): number => plan.names.indexOf(name);
   const [amount, count, sum] = [column('amount'), column('count_1d'), column('sum_1d')];

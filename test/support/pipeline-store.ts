@@ -2,9 +2,9 @@ import { FraudstreamError } from '../../src/domain/errors.ts';
 import { MemoryStateStore } from '../../src/state/memory-store.ts';
 import type { FlushRequest, LoadResult, PartitionState, PartitionStore } from '../../src/state/store.ts';
 
-export type StoreCall = 'readState' | 'load' | 'flush' | 'drop';
+type StoreCall = 'readState' | 'load' | 'flush' | 'drop';
 /** `before`: refused, nothing done; `after`: done, but not answered; `conflict`: refused as another owner's. */
-export type StoreFault = 'before' | 'after' | 'conflict';
+type StoreFault = 'before' | 'after' | 'conflict';
 
 /** The memory store, with faults that a test scripts. One partition. */
 export class ScriptedStore implements PartitionStore {

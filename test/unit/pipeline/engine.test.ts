@@ -323,6 +323,24 @@ describe('what holds up a batch', () => {
     await expect(desk.decide([of(5)])).rejects.toMatchObject({ code: 'FS_STATE_AHEAD', place: { offset: 5 } });
   });
 
+  it('folding silently keeps out what deciding keeps out', async () => {
+    const records = [
+      of(0),
+      { ...of(1, { event_time: NOON_MS + 300_001 }), timestampMs: NOON_MS },
+      of(2, { event_time: NOON_MS - 24 * HOUR_MS - 1 }),
+      { ...of(0), offset: 3 },
+      of(4, { transaction_id: 't_0', amount_minor: 2_000 }),
+    ];
+    const decided = await Desk.open();
+    await decided.decide(records);
+    const folded = await Desk.open();
+    await folded.engine.foldSilently(records, folded.histories);
+    const next = [of(5, { event_time: NOON_MS + 600_000, amount_minor: 9_900 })];
+    const { outputs } = await folded.decide(next);
+    expect(flaggedOf(outputs[1]!).features).toMatchObject({ count_1d: 3 });
+    expect(comparable(outputs)).toEqual(comparable((await decided.decide(next)).outputs));
+  });
+
   it('folding silently twice is folding once', async () => {
     const desk = await Desk.open();
     const records = [of(0), broken(1), of(2)];

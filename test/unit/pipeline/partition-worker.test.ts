@@ -132,7 +132,11 @@ describe('the store is away', () => {
     const worker = world.worker();
     await worker.acquire();
     world.store.away = true;
-    world.onPause = () => world.stop.abort();
+    // Back at the same moment: too late, the partition is another's.
+    world.onPause = () => {
+      world.stop.abort();
+      world.store.away = false;
+    };
     await expect(world.handle(worker, 0, 10)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
     expect(world.pauses).toEqual([50]);
     expect(world.sink.records).toEqual([]);
@@ -271,6 +275,21 @@ describe('state is written', () => {
     await settle();
     expect(world.store.requests.map((one) => one.watermark)).toEqual([]);
     expect(await worker.acquire()).toBe(20);
+  });
+
+  it('never with a watermark beyond what was folded', async () => {
+    const world = await World.of(20);
+    const first = world.worker();
+    await world.run(first, 5);
+    await first.release(true);
+    await world.run(world.worker(), 20);
+    const worker = world.worker({ flushIntervalMs: 1_000 });
+    expect(await worker.acquire()).toBe(5);
+    world.clock.advance(5_000);
+    worker.tick();
+    await settle();
+    await worker.release(true);
+    expect((await world.store.readState()).watermark).toBe(5);
   });
 
   it('never after it was given away, even if a batch ends after that', async () => {
