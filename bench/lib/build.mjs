@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-export const DIST = resolve(ROOT, process.env.BENCH_DIST ?? 'dist');
+const DIST = resolve(ROOT, process.env.BENCH_DIST ?? 'dist');
 export const MAIN = join(DIST, 'main.js');
 
 /** A module of the build: `load('transport/kafka/client')`. */

@@ -1,7 +1,7 @@
 // Seeded payments whose users follow Zipf's law, as the benchmarks of other stream processors have them. They are as
 // large as real ones and have their fields; what is fraud in them is chance.
 
-export function random32(seed) {
+function random32(seed) {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -12,7 +12,7 @@ export function random32(seed) {
 }
 
 /** @returns a function from [0, 1) to 0 … count - 1, where k has a share proportional to 1 / (k + 1) ** exponent */
-export function zipf(count, exponent) {
+function zipf(count, exponent) {
   const upTo = new Float64Array(count);
   let sum = 0;
   for (let k = 0; k < count; k++) upTo[k] = sum += 1 / (k + 1) ** exponent;

@@ -6,7 +6,7 @@ import { MAIN, ROOT } from './build.mjs';
 import { runNode, startChild } from './children.mjs';
 import { cpuUs, loadAverage, peakRssMiB } from './process-stat.mjs';
 
-export const FOLDER = join(ROOT, 'out', 'bench');
+const FOLDER = join(ROOT, 'out', 'bench');
 
 /** Simulated once, then taken from out/bench. @returns path of the file */
 export async function simulated({ users, days, historyDays = 0 }) {
