@@ -11,6 +11,9 @@ import { openFileSink } from '../transport/file/file-sink.ts';
 import { openTransactionFiles } from '../transport/file/file-source.ts';
 import type { ReplayTally } from './replay-tally.ts';
 
+/** Files are read as fast as they can be: room saves writing histories that come back at once. */
+const CACHE_BYTES = 1_073_741_824;
+
 /** Fresh state in memory, as `run` keeps it in Redis. */
 export async function memoryHistories(
   brain: Pick<Brain, 'plan'>,
@@ -18,7 +21,7 @@ export async function memoryHistories(
   topic: string,
 ): Promise<{ histories: PartitionHistories; budget: CacheBudget }> {
   const store = await new MemoryStateStore().open({ topic, partition: 0 });
-  const budget = new CacheBudget(settings['state.cache-bytes']);
+  const budget = new CacheBudget(settings['state.cache-bytes'] ?? CACHE_BYTES);
   const histories = new PartitionHistories(brain.plan.layout, store, budget);
   histories.restart(null);
   return { histories, budget };

@@ -25,6 +25,7 @@ import { RunGroup } from './run-group.ts';
 import { RunObserver } from './run-observer.ts';
 import { Watchdog } from './run-watchdog.ts';
 
+const CACHE_BYTES = 134_217_728;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
 
@@ -84,7 +85,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
             clock,
           }),
         store,
-        budget: new CacheBudget(settings['state.cache-bytes']),
+        budget: new CacheBudget(settings['state.cache-bytes'] ?? CACHE_BYTES),
         sink,
         offsets,
         clock,

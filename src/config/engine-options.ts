@@ -123,10 +123,11 @@ export const ENGINE_OPTIONS = {
   },
   'state.cache-bytes': {
     type: 'bytes',
-    default: '128MiB',
+    default: null,
     min: 1_048_576,
     max: 68_719_476_736,
-    description: 'most memory for the histories of recently seen users, over all partitions',
+    description:
+      'most memory for the histories of recently seen users, over all partitions; not set: 128MiB with Redis, 1GiB with files',
     commands: PIPELINE,
   },
   'state.flush-interval': {

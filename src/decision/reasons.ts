@@ -9,6 +9,8 @@ import { usualOf } from './usual.ts';
 /** Where the event that is explained stands in its user's log. */
 export interface ReasonContext {
   readonly history: UserHistory;
+  /** its past begins behind this, ms: the longest window ago */
+  readonly sinceMs: number;
   readonly row: number;
   readonly beforeOffset: number;
   readonly currency: string;
@@ -26,7 +28,7 @@ export function explain(plan: Plan, values: Float64Array, at: number, context: R
     const rule = feature.reason;
     const value = values[at + k]!;
     if (rule === null || !applies(rule, value)) return;
-    const usual = usualOf(plan.steps[k]!, context.history, context.row, context.beforeOffset);
+    const usual = usualOf(plan.steps[k]!, context.history, context.sinceMs, context.row, context.beforeOffset);
     const compared = usual ?? 0;
     if (rule.timesUsual > 0 && usual !== null && value < rule.timesUsual * usual) return;
     const bound = Math.max(Math.abs(Number.isFinite(rule.atLeast) ? rule.atLeast : 1), Math.abs(compared), 1e-9);

@@ -18,7 +18,14 @@ export function hash40(text: string, seed: number): number {
 
 /** The low lane of hash40: 0 … 2^32 - 1. */
 export function hash32(text: string, seed: number): number {
-  return hash40(text, seed) % 2 ** 32;
+  let a = 0xdeadbeef ^ seed;
+  let b = 0x41c6ce57 ^ seed;
+  for (let k = 0; k < text.length; k++) {
+    const unit = text.charCodeAt(k);
+    a = Math.imul(a ^ unit, 0x9e3779b1);
+    b = Math.imul(b ^ unit, 0x5f356495);
+  }
+  return (Math.imul(a ^ (a >>> 16), 0x85ebca6b) ^ Math.imul(b ^ (b >>> 13), 0xc2b2ae35)) >>> 0;
 }
 
 const doubles = new Float64Array(1);

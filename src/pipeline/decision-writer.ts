@@ -122,6 +122,7 @@ export class DecisionWriter {
       const row = history.rows.upperBound(one.transaction.event_time);
       const context = {
         history,
+        sinceMs: one.transaction.event_time - this.plan.layout.lookbackMs,
         row,
         beforeOffset: one.seenBefore,
         currency: one.transaction.currency,
@@ -139,10 +140,11 @@ export class DecisionWriter {
       features[name] = Number.isNaN(value) ? null : value;
     });
     const history: FlaggedTransaction['history'] = [];
+    const sinceMs = one.transaction.event_time - this.plan.layout.lookbackMs;
     const rows = one.entry?.history.rows;
     if (rows) {
       for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.entry!.history.detailStart; row--) {
-        if (history.length >= LIMITS.historyEntriesMax) break;
+        if (history.length >= LIMITS.historyEntriesMax || rows.timeMs(row) <= sinceMs) break;
         if (rows.offset(row) >= one.seenBefore) continue;
         history.push({
           event_time: rows.timeMs(row),

@@ -10,6 +10,7 @@ import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
 import { EventView } from '../state/event-view.ts';
+import type { CacheEntry } from '../state/cache.ts';
 import type { UserHistory } from '../state/history.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
@@ -18,6 +19,7 @@ import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.
 import { KIND, classify, isFolded, type Classified, type Kind } from './event-kind.ts';
 import { DecisionWriter } from './decision-writer.ts';
 import { emptyReport, type BatchReport } from './report.ts';
+import { Segment } from './segment.ts';
 import type { Work } from './work.ts';
 
 export interface EngineOptions {
@@ -57,6 +59,7 @@ export class Engine {
   private readonly event: EventView;
   private readonly measures: Measures;
   private readonly classified: Classified = { kind: KIND.normal, row: -1 };
+  private readonly segment: Segment;
   private features = new Float64Array(0);
   private rows = new Float32Array(0);
   private scores = new Float64Array(0);
@@ -71,6 +74,7 @@ export class Engine {
     this.extractor = new Extractor(plan);
     this.event = new EventView(plan.layout);
     this.measures = new Measures(plan.layout);
+    this.segment = new Segment(plan.layout);
   }
 
   /**
@@ -93,23 +97,30 @@ export class Engine {
       histories.hits = 0;
       histories.misses = 0;
     }
-    const loaded = clock.monotonicMs();
-    this.measure(work, histories, report);
+    const { stageMs } = report;
+    stageMs[0] = decoded - start;
+    stageMs[1] = clock.monotonicMs() - decoded;
+    for (let from = 0; from < work.length;) {
+      const begun = clock.monotonicMs();
+      const to = this.measure(work, from, histories, report);
+      const measured = clock.monotonicMs();
+      const scored = await this.score(to - from);
+      const scoredAt = clock.monotonicMs();
+      const { features, scores } = this;
+      const segment = from === 0 && to === work.length ? work : work.slice(from, to);
+      this.writer.write(
+        { work: segment, features, scores, scored, withoutHistory: histories === null },
+        outputs,
+        report,
+      );
+      stageMs[2]! += measured - begun;
+      stageMs[3]! += scoredAt - measured;
+      stageMs[4]! += clock.monotonicMs() - scoredAt;
+      from = to;
+    }
     if (histories && batch.records.length > 0) {
       histories.position = batch.records[batch.records.length - 1]!.offset + 1;
     }
-    const measured = clock.monotonicMs();
-    const scored = await this.score(work.length);
-    const scoredAt = clock.monotonicMs();
-    const { features, scores } = this;
-    this.writer.write({ work, features, scores, scored, withoutHistory: histories === null }, outputs, report);
-    const end = clock.monotonicMs();
-    const stageMs = report.stageMs;
-    stageMs[0] = decoded - start;
-    stageMs[1] = loaded - decoded;
-    stageMs[2] = measured - loaded;
-    stageMs[3] = scoredAt - measured;
-    stageMs[4] = end - scoredAt;
     report.records = batch.records.length;
     return { outputs, report };
   }
@@ -137,9 +148,12 @@ export class Engine {
     await this.decoder.prepare(batch.records);
     const work = this.decode(batch.records, [], report);
     await this.load(work, histories);
-    this.measure(work, histories, report);
     const width = this.plan.steps.length;
-    work.forEach((one, k) => row(one, this.features.subarray(k * width, (k + 1) * width)));
+    for (let from = 0; from < work.length;) {
+      const to = this.measure(work, from, histories, report);
+      for (let k = from; k < to; k++) row(work[k]!, this.features.subarray((k - from) * width, (k - from + 1) * width));
+      from = to;
+    }
     report.records = batch.records.length;
     return report;
   }
@@ -171,18 +185,28 @@ export class Engine {
     one.kind = this.classified.kind;
   }
 
-  /** Each event in offset order: its features from the history before it, then it becomes history. */
-  private measure(work: readonly Work[], histories: PartitionHistories | null, report: BatchReport): void {
+  /**
+   * Each event in offset order: its features from the history before it, then it becomes history. Ends early when a
+   * flagged payment could lose sight of its past to later ones of its user: what is said of it, and what it says, must
+   * not depend on where a batch was cut.
+   * @returns index behind the last event that was measured
+   */
+  private measure(
+    work: readonly Work[],
+    from: number,
+    histories: PartitionHistories | null,
+    report: BatchReport,
+  ): number {
     const { plan, event, measures } = this;
     const width = plan.steps.length;
-    this.reserve(work.length);
-    for (let k = 0; k < work.length; k++) {
+    this.reserve(work.length - from);
+    this.segment.begin();
+    for (let k = from; k < work.length; k++) {
       const one = work[k]!;
-      if (!histories) {
-        this.extractor.extract(one.transaction, one.record.offset, event);
-        measures.reset();
-      } else {
+      if (!histories) this.measureWithoutHistory(one);
+      else {
         const entry = one.entry!;
+        if (!this.segment.take(entry, one.transaction.event_time)) return k;
         const history = entry.history;
         this.classifyOne(one, history);
         this.measureOne(one, history);
@@ -191,9 +215,21 @@ export class Engine {
           histories.markDirty(entry);
         }
       }
-      computeFeatures(plan, event, measures, this.features, k * width);
+      computeFeatures(plan, event, measures, this.features, (k - from) * width);
       one.inexact = inexactWindows(measures);
       this.count(one, report);
+    }
+    return work.length;
+  }
+
+  private measureWithoutHistory(one: Work): void {
+    const { event, measures } = this;
+    this.extractor.extract(one.transaction, one.record.offset, event);
+    const recordMs = one.record.timestampMs;
+    if (recordMs >= 0 && event.timeMs > recordMs + this.options.futureSkewMs) one.kind = KIND.future;
+    measures.reset();
+    for (let field = 0; field < event.hashes.length; field++) {
+      if (event.hashes[field]! < 0) measures.valueLastMs[field] = NaN;
     }
   }
 

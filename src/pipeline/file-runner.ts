@@ -16,9 +16,6 @@ export interface FileRunnerPorts {
   readonly signal: AbortSignal;
 }
 
-/** Histories are moved to the store when they take more of the cache than this. */
-const FLUSH_SHARE = 0.7;
-
 /**
  * The embedded run: one source from end to end, one batch after the other, the same engine as over Kafka. State is
  * written to the store only to make room in the cache.
@@ -43,7 +40,7 @@ export async function runFile(ports: FileRunnerPorts): Promise<number> {
 
 /** Between batches: flushes when much is dirty, and evicts. */
 export async function makeRoom(histories: PartitionHistories, budget: CacheBudget): Promise<void> {
-  if (budget.bytes < budget.bytesMax * FLUSH_SHARE) return;
+  if (budget.bytes <= budget.bytesMax) return;
   await histories.flush();
   histories.trim();
 }

@@ -11,7 +11,14 @@ export interface CacheEntry {
   flushing: boolean;
   /** used since the last sweep */
   referenced: boolean;
+  /** the engine's notes: the last pass that saw this user, and its first event time and number of events in it */
+  segment: number;
+  segmentFirstMs: number;
+  segmentEvents: number;
 }
+
+/** of the budget, after room was made */
+const TRIM_SHARE = 0.85;
 
 /** Memory that all partitions of a process share. */
 export class CacheBudget {
@@ -53,7 +60,17 @@ export class HistoryCache {
 
   add(key: string, history: UserHistory): CacheEntry {
     const bytes = history.bytes + 2 * key.length;
-    const entry: CacheEntry = { key, history, bytes, dirty: false, flushing: false, referenced: true };
+    const entry: CacheEntry = {
+      key,
+      history,
+      bytes,
+      dirty: false,
+      flushing: false,
+      referenced: true,
+      segment: 0,
+      segmentFirstMs: 0,
+      segmentEvents: 0,
+    };
     this.entries.set(key, entry);
     this.budget.bytes += bytes;
     this.budget.entries++;
@@ -89,9 +106,11 @@ export class HistoryCache {
   trim(): void {
     const budget = this.budget;
     if (budget.bytes <= budget.bytesMax) return;
+    // Some room at once: a sweep after every batch would look at everything for little.
+    const target = budget.bytesMax * TRIM_SHARE;
     let steps = this.entries.size * 2;
     for (const entry of this.entries.values()) {
-      if (budget.bytes <= budget.bytesMax || steps-- <= 0) break;
+      if (budget.bytes <= target || steps-- <= 0) break;
       this.entries.delete(entry.key);
       if (entry.dirty || entry.flushing || entry.referenced) {
         entry.referenced = false;

@@ -40,7 +40,7 @@ function reasonsOf(features: string[], payments: { minutes: number; amount?: num
   });
   const row = history.rows.upperBound(view.timeMs);
   const currency = payments.at(-1)?.currency ?? 'EUR';
-  return explain(plan, values, 0, { history, row, beforeOffset: view.offset, currency });
+  return explain(plan, values, 0, { history, sinceMs: -Infinity, row, beforeOffset: view.offset, currency });
 }
 
 const calm = Array.from({ length: 10 }, (_, k) => ({ minutes: k * 600 }));

@@ -351,3 +351,25 @@ describe('what holds up a batch', () => {
     expect(flaggedOf(outputs[1]!).features).toMatchObject({ count_1d: 3 });
   });
 });
+
+describe('where a batch is cut', () => {
+  it('changes nothing in what is said of a flagged payment', async () => {
+    const day = 24 * HOUR_MS;
+    // One user, days apart and then close together: later payments make the history drop what explains earlier ones.
+    const records = Array.from({ length: 700 }, (_, k) =>
+      of(k, { event_time: NOON_MS + (k < 40 ? k * 8 * day : 39 * 8 * day + k * 1_000), amount_minor: 5_000 + 37 * k }),
+    );
+    const decideIn = async (size: number): Promise<string[]> => {
+      const desk = await Desk.open();
+      const out: string[] = [];
+      for (let at = 0; at < records.length; at += size) {
+        out.push(...comparable((await desk.decide(records.slice(at, at + size))).outputs));
+      }
+      return out;
+    };
+    const oneByOne = await decideIn(1);
+    expect(oneByOne).toHaveLength(2 * records.length);
+    expect(await decideIn(7)).toEqual(oneByOne);
+    expect(await decideIn(records.length)).toEqual(oneByOne);
+  });
+});

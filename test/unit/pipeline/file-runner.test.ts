@@ -90,15 +90,15 @@ describe('a file', () => {
 });
 
 describe('room in the cache', () => {
-  it('is made from 70 % on', async () => {
+  it('is made when the cache is full', async () => {
     const { ports, store } = await setUp();
     await runFile(ports);
     const { bytes } = ports.budget;
     const budgetOf = (share: number): CacheBudget =>
       Object.assign(new CacheBudget(Math.ceil(bytes / share)), { bytes });
-    await makeRoom(ports.histories, budgetOf(0.69));
+    await makeRoom(ports.histories, budgetOf(0.99));
     expect(store.count('flush')).toBe(0);
-    await makeRoom(ports.histories, budgetOf(0.71));
+    await makeRoom(ports.histories, budgetOf(1.01));
     expect(store.requests.map((one) => one.watermark)).toEqual([RECORDS]);
     expect(store.requests[0]!.keys).toHaveLength(40);
     expect(ports.histories.dirtyCount).toBe(0);
