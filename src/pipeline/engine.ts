@@ -10,7 +10,6 @@ import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
 import { EventView } from '../state/event-view.ts';
-import type { CacheEntry } from '../state/cache.ts';
 import type { UserHistory } from '../state/history.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
