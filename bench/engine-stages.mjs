@@ -77,4 +77,10 @@ const used = process.cpuUsage(cpu);
 console.log(`${plan.names.length} features, ${records.length} payments, ${users} users`);
 STAGES.forEach((stage, k) => console.log(stage.padEnd(10), ((total[k] * 1000) / records.length).toFixed(2), 'µs'));
 console.log('flush     ', ((flushMs * 1000) / records.length).toFixed(2), 'µs');
-console.log('wall', ((wall * 1000) / records.length).toFixed(2), 'µs; cpu', ((used.user + used.system) / records.length).toFixed(2), 'µs');
+console.log(
+  'wall',
+  ((wall * 1000) / records.length).toFixed(2),
+  'µs; cpu',
+  ((used.user + used.system) / records.length).toFixed(2),
+  'µs',
+);

@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../domain/errors.ts';
 
 export const STAGES = ['decode', 'load', 'features', 'score', 'decide', 'encode'] as const;
-export type Stage = (typeof STAGES)[number];
 
 /** What happened to one batch; the observer turns it into metrics. */
 export interface BatchReport {

@@ -41,17 +41,6 @@ export async function readLogRange(leaders: Leaders, topic: string, partition: n
   return { start, end };
 }
 
-/** The first offset at or after a time (ms); the end of the log when there is none. */
-export async function readOffsetAtTime(
-  leaders: Leaders,
-  topic: string,
-  partition: number,
-  timeMs: number,
-): Promise<number> {
-  const offset = await listOffset(leaders, topic, partition, timeMs);
-  return offset >= 0 ? offset : listOffset(leaders, topic, partition, LATEST);
-}
-
 /** Throws FS_OFFSET_OUT_OF_RANGE, naming what is lost, when `offset` is not in the log or at its end. */
 export async function checkOffset(
   leaders: Leaders,

@@ -356,7 +356,10 @@ describe('where a batch is cut', () => {
   it('changes nothing in what is said of a flagged payment', async () => {
     // One user, hours apart and then close together: later payments make the history drop what explains earlier ones.
     const records = Array.from({ length: 700 }, (_, k) =>
-      of(k, { event_time: NOON_MS + (k < 40 ? k * 5 * HOUR_MS : 39 * 5 * HOUR_MS + k * 1_000), amount_minor: 5_000 + 37 * k }),
+      of(k, {
+        event_time: NOON_MS + (k < 40 ? k * 5 * HOUR_MS : 39 * 5 * HOUR_MS + k * 1_000),
+        amount_minor: 5_000 + 37 * k,
+      }),
     );
     const decideIn = async (size: number): Promise<string[]> => {
       const desk = await Desk.open();
