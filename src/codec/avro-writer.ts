@@ -65,7 +65,8 @@ export class AvroWriter {
 
   text(value: string): void {
     const length = value.length;
-    this.reserve(length + 5);
+    // Enough for the length as well: a new chunk between the two would make `before` a place in the old one.
+    this.reserve(length + 20);
     const before = this.pos;
     this.long(length);
     const pos = this.pos;

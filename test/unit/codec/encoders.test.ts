@@ -41,6 +41,16 @@ describe('encoders', () => {
     buffers.forEach((buffer, i) => expect({ ...SCHEMA_TYPES.transaction.fromBuffer(buffer) }).toEqual(inputs[i]));
   });
 
+  it('write short texts beyond ASCII at the very end of a chunk', () => {
+    const encoder = createDecisionEncoder(null);
+    // Records of every length around 300 bytes: some text ends at each place before the end of a chunk.
+    for (let k = 0; k < 20_000; k++) {
+      const decision = sampleDecision({ model_version: 'x'.repeat(k % 97), policy_version: 'é', transaction_id: '€' });
+      const bytes = encoder.encodeDecision(decision);
+      if (!bytes.equals(SCHEMA_TYPES.decision.toBuffer(decision))) expect.fail(`record ${k}: ${bytes.length} bytes`);
+    }
+  });
+
   it('write a record that is larger than a chunk', () => {
     const features = Object.fromEntries(
       Array.from({ length: 20_000 }, (_, i) => [`feature_${i}`, i % 7 ? i / 3 : null]),
