@@ -19,6 +19,9 @@ export interface FetchTarget {
 }
 
 const OFFSET_OUT_OF_RANGE = 1;
+/** a smaller answer is a trickle */
+const SMALL_ANSWER_BYTES = 16_384;
+const LINGER_MS = 4;
 const BACKOFF_BASE_MS = 50;
 const BACKOFF_MS_MAX = 1_000;
 
@@ -140,6 +143,8 @@ export class Fetcher {
       }
       if (stale) this.failed(nodeId);
       else this.failures.delete(nodeId);
+      // A trickle is gathered for a moment: batches of one or two cost a round trip each for everything behind them.
+      if (answer.length < SMALL_ANSWER_BYTES) await new Promise((done) => setTimeout(done, LINGER_MS));
       // Only a throttled client waits; KafkaJS would, and so do we.
       if (response.throttleMs > 0) await new Promise((done) => setTimeout(done, Math.min(response.throttleMs, 5_000)));
     } catch (error) {
