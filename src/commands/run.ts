@@ -25,7 +25,7 @@ import { RunGroup } from './run-group.ts';
 import { RunObserver } from './run-observer.ts';
 import { Watchdog } from './run-watchdog.ts';
 
-const CACHE_BYTES = 134_217_728;
+const CACHE_BYTES = 67_108_864;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
 

@@ -127,7 +127,7 @@ export const ENGINE_OPTIONS = {
     min: 1_048_576,
     max: 68_719_476_736,
     description:
-      'most memory for the histories of recently seen users, over all partitions; not set: 128MiB with Redis, 1GiB with files',
+      'most memory for the histories of recently seen users, over all partitions; not set: 64MiB with Redis, 1GiB with files',
     commands: PIPELINE,
   },
   'state.flush-interval': {
