@@ -40,7 +40,14 @@ for (const [count, size] of [...SIZES, ...SIZES]) {
   const rounds = Math.max(20, Math.floor(200_000 / count));
   await measure(`flush ${count} keys of ${size} B`, count, rounds, async () => {
     const next: number = (watermark ?? 0) + 1;
-    await partition.flush({ expectedWatermark: watermark, watermark: next, fingerprint: 'bench', keys, blobs });
+    await partition.flush({
+      expectedWatermark: watermark,
+      watermark: next,
+      fingerprint: 'bench',
+      note: 'note',
+      keys,
+      blobs,
+    });
     watermark = next;
   });
   await measure(`load ${count} keys of ${size} B`, count, rounds, () => partition.load(keys));
@@ -55,7 +62,14 @@ for (const size of [512, 2_048, 16_384]) {
   const blobs = keys.map(() => new Uint8Array(size));
   const next: number = (watermark ?? 0) + 1;
   await client.call('SLOWLOG', 'RESET');
-  await partition.flush({ expectedWatermark: watermark, watermark: next, fingerprint: 'bench', keys, blobs });
+  await partition.flush({
+    expectedWatermark: watermark,
+    watermark: next,
+    fingerprint: 'bench',
+    note: 'note',
+    keys,
+    blobs,
+  });
   watermark = next;
   const log = (await client.call('SLOWLOG', 'GET', '512')) as [number, number, number, Buffer[]][];
   const took = log.filter((entry) => String(entry[3][0]).startsWith('eval')).map((entry) => entry[2]);

@@ -3,6 +3,8 @@ import type { PartitionStore, StateStore } from '../../src/state/store.ts';
 
 const TOPIC = 'transactions';
 const LAYOUT = 'layout-1';
+const NOTE = 'note-1';
+const NOTHING = { watermark: null, fingerprint: null, note: null };
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 const filled = (length: number, seed: number): Uint8Array =>
@@ -37,6 +39,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       expectedWatermark: null,
       watermark,
       fingerprint: LAYOUT,
+      note: NOTE,
       keys,
       blobs,
     });
@@ -52,7 +55,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
 
     it('has no state at first', async () => {
       const partition = await makePartition();
-      expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null });
+      expect(await partition.readState()).toEqual(NOTHING);
       expect(await partition.load(['a', 'b'])).toEqual({ watermark: null, blobs: [null, null] });
       expect(await partition.load([])).toEqual({ watermark: null, blobs: [] });
     });
@@ -63,7 +66,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       const { watermark, blobs } = await partition.load(['c', 'x', 'a', 'c', 'b']);
       expect(watermark).toBe(10);
       expect(plain(blobs)).toEqual([[3, 3, 3], null, [1], [3, 3, 3], [2, 2]]);
-      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT });
+      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT, note: NOTE });
     });
 
     it('replaces blobs and moves the watermark', async () => {
@@ -73,6 +76,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
         expectedWatermark: 10,
         watermark: 25,
         fingerprint: LAYOUT,
+        note: NOTE,
         keys: ['b', 'c'],
         blobs: [bytes(22, 22, 22), bytes(3)],
       });
@@ -86,7 +90,14 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       await partition.flush(first([], [], 0));
       expect((await partition.readState()).watermark).toBe(0);
       const largest = Number.MAX_SAFE_INTEGER;
-      await partition.flush({ expectedWatermark: 0, watermark: largest, fingerprint: LAYOUT, keys: [], blobs: [] });
+      await partition.flush({
+        expectedWatermark: 0,
+        watermark: largest,
+        fingerprint: LAYOUT,
+        note: NOTE,
+        keys: [],
+        blobs: [],
+      });
       expect(await partition.load([])).toEqual({ watermark: largest, blobs: [] });
     });
 
@@ -97,6 +108,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
         expectedWatermark: 10,
         watermark: 10,
         fingerprint: LAYOUT,
+        note: NOTE,
         keys: ['a'],
         blobs: [bytes(2)],
       });
@@ -111,18 +123,25 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
     ])('refuses a flush and writes nothing: %s', async (_name, expectation) => {
       const partition = await makePartition();
       await partition.flush(first(['a'], [bytes(1)]));
-      const request = { ...expectation, watermark: 20, keys: ['a', 'b'], blobs: [bytes(9), bytes(9)] };
+      const request = { ...expectation, watermark: 20, note: 'other', keys: ['a', 'b'], blobs: [bytes(9), bytes(9)] };
       await expect(partition.flush(request)).rejects.toMatchObject({
         code: 'FS_STATE_CONFLICT',
         place: { topic: TOPIC, partition: 0 },
       });
       expect(plain((await partition.load(['a', 'b'])).blobs)).toEqual([[1], null]);
-      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT });
+      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT, note: NOTE });
     });
 
     it('refuses a flush that expects a watermark where there is none', async () => {
       const partition = await makePartition();
-      const request = { expectedWatermark: 10, watermark: 20, fingerprint: LAYOUT, keys: ['a'], blobs: [bytes(9)] };
+      const request = {
+        expectedWatermark: 10,
+        watermark: 20,
+        fingerprint: LAYOUT,
+        note: NOTE,
+        keys: ['a'],
+        blobs: [bytes(9)],
+      };
       await expect(partition.flush(request)).rejects.toMatchObject({ code: 'FS_STATE_CONFLICT' });
       expect(await partition.load(['a'])).toEqual({ watermark: null, blobs: [null] });
     });
@@ -146,7 +165,9 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       ['a watermark that goes back', { keys: [], blobs: [], watermark: 4, expectedWatermark: 5 }],
     ])('reports a flush that is a bug: %s', async (_name, request) => {
       const partition = await makePartition();
-      await expect(partition.flush({ ...request, fingerprint: LAYOUT })).rejects.toMatchObject({ code: 'FS_INTERNAL' });
+      await expect(partition.flush({ ...request, fingerprint: LAYOUT, note: NOTE })).rejects.toMatchObject({
+        code: 'FS_INTERNAL',
+      });
       expect((await partition.readState()).watermark).toBeNull();
     });
 
@@ -190,7 +211,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       await partition.flush(first(ids, ids.map((_, i) => bytes(i, 255 - i)))); // prettier-ignore
       const { blobs } = await partition.load(ids);
       expect(plain(blobs)).toEqual(ids.map((_, i) => [i, 255 - i]));
-      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT });
+      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT, note: NOTE });
     });
 
     it('keeps every byte value, empty blobs too', async () => {
@@ -206,8 +227,87 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       const partition = await makePartition();
       const fingerprint = 'a b\n1 2 ü {x}';
       await partition.flush({ ...first(['a'], [bytes(1)]), fingerprint });
-      await partition.flush({ expectedWatermark: 10, watermark: 11, fingerprint, keys: [], blobs: [] });
-      expect(await partition.readState()).toEqual({ watermark: 11, fingerprint });
+      await partition.flush({ expectedWatermark: 10, watermark: 11, fingerprint, note: NOTE, keys: [], blobs: [] });
+      expect(await partition.readState()).toEqual({ watermark: 11, fingerprint, note: NOTE });
+    });
+
+    it.each(['', ' ', 'fs1 {"a":"ü"}\r\n\0', 'x'.repeat(5_000)])('keeps any note: %#', async (note) => {
+      const partition = await makePartition();
+      await partition.flush({ ...first(['a'], [bytes(1)]), note });
+      expect((await partition.readState()).note).toBe(note);
+    });
+
+    it('replaces the note with the watermark, and compares it with nothing', async () => {
+      const partition = await makePartition();
+      await partition.flush(first(['a'], [bytes(1)]));
+      const next = { ...first([], [], 11), expectedWatermark: 10, note: 'second' };
+      await partition.flush(next);
+      expect(await partition.readState()).toEqual({ watermark: 11, fingerprint: LAYOUT, note: 'second' });
+      await partition.flush({ ...next, expectedWatermark: 11, note: 'third' });
+      expect(await partition.readState()).toEqual({ watermark: 11, fingerprint: LAYOUT, note: 'third' });
+    });
+
+    it('keeps the note of a large flush', async () => {
+      const partition = await makePartition();
+      const keys = Array.from({ length: 2_000 }, (_, i) => `user-${i}`);
+      await partition.flush({ ...first(keys, keys.map(() => filled(700, 1))), note: 'large' }); // prettier-ignore
+      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT, note: 'large' });
+    });
+
+    it('keeps an attempt until it is removed, whatever becomes of the state', async () => {
+      const store = await makeApp();
+      const partition = await store.open({ topic: TOPIC, partition: 5 });
+      const other = await store.open({ topic: TOPIC, partition: 6 });
+      expect(await partition.readAttempt()).toBeNull();
+      await partition.writeAttempt(null);
+      await partition.writeAttempt('C 10, 1 death ü');
+      expect(await partition.readState()).toEqual(NOTHING);
+      await partition.flush(first(['a'], [bytes(1)]));
+      await partition.drop();
+      expect(await (await store.open({ topic: TOPIC, partition: 5 })).readAttempt()).toBe('C 10, 1 death ü');
+      expect(await other.readAttempt()).toBeNull();
+      await partition.writeAttempt('');
+      expect(await partition.readAttempt()).toBe('');
+      await partition.writeAttempt(null);
+      expect(await partition.readAttempt()).toBeNull();
+    });
+
+    async function scanned(partition: PartitionStore): Promise<Map<string, number[]>> {
+      const found = new Map<string, number[]>();
+      for await (const portion of partition.scan()) {
+        expect(portion.length).toBeGreaterThan(0);
+        for (const { key, blob } of portion) found.set(key, Array.from(blob));
+      }
+      return found;
+    }
+
+    it('scans the histories of its partition alone', async () => {
+      const store = await makeApp();
+      const partition = await store.open({ topic: TOPIC, partition: 1 });
+      const other = await store.open({ topic: TOPIC, partition: 11 });
+      expect(await scanned(partition)).toEqual(new Map());
+      const ids = ['', 'a', 'w', ':', '{b}', 'a:b', '*', 'ü', '漢字', '😀', '\0', '\r\n', '__proto__'];
+      await partition.flush(first(ids, ids.map((_, i) => bytes(i)))); // prettier-ignore
+      await partition.writeAttempt('an attempt');
+      await other.flush(first(['other'], [bytes(99)]));
+      expect(await scanned(partition)).toEqual(new Map(ids.map((id, i) => [id, [i]])));
+      await partition.drop();
+      expect(await scanned(partition)).toEqual(new Map());
+      expect((await scanned(other)).size).toBe(1);
+    });
+
+    it('scans many histories, in portions', async () => {
+      const partition = await makePartition();
+      const keys = Array.from({ length: 12_345 }, (_, i) => `user-${i}`);
+      await partition.flush(first(keys, keys.map((_, i) => bytes(i & 255, i >>> 8)))); // prettier-ignore
+      let portions = 0;
+      const found = new Map<string, number>();
+      for await (const portion of partition.scan()) {
+        portions++;
+        for (const { key, blob } of portion) found.set(key, (blob[0] as number) + (blob[1] as number) * 256);
+      }
+      expect(portions).toBeGreaterThan(1);
+      expect(found).toEqual(new Map(keys.map((key, i) => [key, i])));
     });
 
     it('does not see what the caller does with its buffers later', async () => {
@@ -232,7 +332,14 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       for (let round = 0; round < 150; round++) {
         const newer = keys.map((_, i) => filled(700, i + round + 1));
         const expectedWatermark = 10 + round;
-        await partition.flush({ expectedWatermark, watermark: 11 + round, fingerprint: LAYOUT, keys, blobs: newer });
+        await partition.flush({
+          expectedWatermark,
+          watermark: 11 + round,
+          fingerprint: LAYOUT,
+          note: NOTE,
+          keys,
+          blobs: newer,
+        });
       }
       expect(blobs.every((blob, i) => sameBytes(blob, old[i] as Uint8Array))).toBe(true);
     });
@@ -247,7 +354,7 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       expect(loaded.blobs).toHaveLength(keys.length + 1);
       expect(loaded.blobs[keys.length]).toBeNull();
       expect(keys.every((_, i) => sameBytes(loaded.blobs[i], blobs[i] as Uint8Array))).toBe(true);
-      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT });
+      expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: LAYOUT, note: NOTE });
     });
 
     it('refuses a large flush as it does a small one', async () => {
@@ -290,11 +397,11 @@ export function storeSuite(name: string, makeStore: (app: string) => Promise<Sta
       const keys = Array.from({ length: 2_500 }, (_, i) => `user-${i}{*}`);
       await partition.flush(first(keys, keys.map((_, i) => filled(50, i)))); // prettier-ignore
       await partition.drop();
-      expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null });
+      expect(await partition.readState()).toEqual(NOTHING);
       expect((await partition.load(keys)).blobs.every((blob) => blob === null)).toBe(true);
       await partition.drop();
       await partition.flush({ ...first(['a'], [bytes(5)], 3), fingerprint: 'layout-2' });
-      expect(await partition.readState()).toEqual({ watermark: 3, fingerprint: 'layout-2' });
+      expect(await partition.readState()).toEqual({ watermark: 3, fingerprint: 'layout-2', note: NOTE });
       expect(plain((await partition.load(['a'])).blobs)).toEqual([[5]]);
     });
   });

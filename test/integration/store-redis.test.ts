@@ -34,7 +34,7 @@ describe('redis store: a server of its own', () => {
   function flushOf(count: number, value: number, expected: number | null, watermark: number): FlushRequest {
     const keys = Array.from({ length: count }, (_, i) => `user-${i}`);
     const blobs = keys.map(() => new Uint8Array(64).fill(value));
-    return { expectedWatermark: expected, watermark, fingerprint: 'layout', keys, blobs };
+    return { expectedWatermark: expected, watermark, fingerprint: 'layout', note: 'note', keys, blobs };
   }
   /** The distinct values of the blobs that the users 0 … count − 1 have; null = no blob. */
   async function valuesOf(partition: PartitionStore, count: number): Promise<(number | null)[]> {
@@ -62,9 +62,11 @@ describe('redis store: a server of its own', () => {
     const client = connect();
     const partition = await open(client, 50_000);
     await partition.flush({ ...flushOf(1, 1, null, 10), keys: ['a{b}c'] });
+    await partition.writeAttempt('try');
     const keys = ((await client.call('KEYS', '*')) as Buffer[]).map(String).sort();
-    expect(keys).toEqual(['{app:transactions:3}:u:a{b}c', '{app:transactions:3}:w']);
-    expect(String(await client.call('GET', '{app:transactions:3}:w'))).toBe('1 10 layout');
+    const tag = '{app:transactions:3}';
+    expect(keys).toEqual([`${tag}:a`, `${tag}:n`, `${tag}:u:a{b}c`, `${tag}:w`]);
+    expect(String(await client.call('GET', '{app:transactions:3}:w'))).toBe('2 10 layout');
     for (const key of keys) {
       const leftMs = Number(await client.call('PTTL', key));
       expect(leftMs).toBeGreaterThan(40_000);
@@ -111,7 +113,7 @@ describe('redis store: a server of its own', () => {
     await expect(partition.load(['user-0'])).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
     await server.restart();
     await recovers(partition);
-    expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null });
+    expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null, note: null });
     await partition.flush(flushOf(10, 3, null, 5));
     expect(await valuesOf(partition, 10)).toEqual([3]);
     expect(events.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['ready', 'error', 'reconnecting']));
@@ -275,7 +277,8 @@ describe('redis store: a server of its own', () => {
   });
 
   it.each([
-    ['2 10 layout', 'FS_STATE_LAYOUT'],
+    ['1 10 layout', 'FS_STATE_LAYOUT'],
+    ['3 10 layout', 'FS_STATE_LAYOUT'],
     ['hello', 'FS_STATE_CORRUPT'],
   ])('does not guess what the record %s means', async (record, code) => {
     const client = connect();

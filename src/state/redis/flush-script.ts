@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
  * One slice of a flush. A Lua script runs alone in Redis, but what it wrote stays when it fails half-way: therefore blobs
  * first, watermark last.
  *
- * KEYS: state record, flush token, blobs …
- * ARGV: expected state record ('' = none may exist), new state record, token, step, time to live in ms, blobs …
+ * KEYS: state record, flush token, note, blobs …
+ * ARGV: expected state record ('' = none may exist), new state record, token, step, time to live in ms, note, blobs …
  * step: `whole` (the only slice), `first`, `middle`, `last`.
  * Returns {0} = written; {1, state record found} = another watermark, fingerprint or format, nothing written;
  * {2} = another flush of the same watermark has begun in between, nothing written.
@@ -26,11 +26,12 @@ if step == 'first' then
 elseif step ~= 'whole' and call('GET', KEYS[2]) ~= ARGV[3] then
   return {2}
 end
-for i = 3, #KEYS do
+for i = 4, #KEYS do
   call('SET', KEYS[i], ARGV[i + 3], 'PX', ttl)
 end
 if step == 'whole' or step == 'last' then
   call('DEL', KEYS[2])
+  call('SET', KEYS[3], ARGV[6], 'PX', ttl)
   call('SET', KEYS[1], ARGV[2], 'PX', ttl)
 end
 return {0}

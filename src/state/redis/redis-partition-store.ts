@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FraudstreamError, type ErrorPlace } from '../../domain/errors.ts';
 import { checkFlushRequest } from '../flush-request.ts';
-import type { FlushRequest, LoadResult, PartitionId, PartitionState, PartitionStore } from '../store.ts';
+import type { FlushRequest, LoadResult, PartitionId, PartitionState, PartitionStore, StoredBlob } from '../store.ts';
 import { FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep, type Slice } from './flush-script.ts';
 import type { RedisClient } from './redis-client.ts';
 import { isNoScript } from './redis-errors.ts';
@@ -13,7 +13,7 @@ const LOAD_KEYS_MAX = 5_000;
 /** Slices of a flush under way at the same time: hides the round trip, bounds the bytes in the socket. */
 const SLICES_IN_FLIGHT = 4;
 const SCAN_COUNT = 1_000;
-const UNLINK_KEYS_MAX = 500;
+const SCAN_KEYS_MAX = 500;
 
 interface Chunk {
   readonly record: Buffer | null;
@@ -52,8 +52,11 @@ export class RedisPartitionStore implements PartitionStore {
   }
 
   async readState(): Promise<PartitionState> {
-    const { record } = await this.guard('read the watermark', this.read([]));
-    return decodeState(record, this.place);
+    const { state, note } = this.keys;
+    const reply = await this.guard('read the watermark', this.client.call('MGET', state, note));
+    const [record, noted] = reply as [Buffer | null, Buffer | null];
+    const { watermark, fingerprint } = decodeState(record, this.place);
+    return { watermark, fingerprint, note: watermark === null ? null : (noted?.toString() ?? null) };
   }
 
   async load(keys: readonly string[]): Promise<LoadResult> {
@@ -99,17 +102,57 @@ export class RedisPartitionStore implements PartitionStore {
     await this.guard('drop the state', this.removeAll());
   }
 
-  private async removeAll(): Promise<void> {
-    await this.client.call('UNLINK', this.keys.state, this.keys.flush);
+  async readAttempt(): Promise<string | null> {
+    const reply = await this.guard('read the attempt', this.client.call('GET', this.keys.attempt));
+    return (reply as Buffer | null)?.toString() ?? null;
+  }
+
+  async writeAttempt(text: string | null): Promise<void> {
+    const { attempt } = this.keys;
+    const call =
+      text === null ? this.client.call('DEL', attempt) : this.client.call('SET', attempt, text, 'PX', this.ttl);
+    await this.guard('write the attempt', call);
+  }
+
+  /**
+   * SCAN walks the whole database, as in `drop`. A history that is there from the first portion to the last is in it at
+   * least once; SCAN may give one twice when the server resizes its table meanwhile.
+   */
+  async *scan(): AsyncIterable<readonly StoredBlob[]> {
+    const doing = 'scan the state';
     let cursor = '0';
     do {
-      const reply = (await this.client.call('SCAN', cursor, 'MATCH', this.keys.pattern, 'COUNT', SCAN_COUNT)) as [
-        Buffer,
-        Buffer[],
-      ];
-      cursor = reply[0].toString();
-      for (let at = 0; at < reply[1].length; at += UNLINK_KEYS_MAX) {
-        await this.client.call('UNLINK', ...reply[1].slice(at, at + UNLINK_KEYS_MAX));
+      const page = await this.guard(doing, this.scanPage(cursor));
+      cursor = page.cursor;
+      for (let at = 0; at < page.keys.length; at += SCAN_KEYS_MAX) {
+        const blobs = await this.guard(doing, this.readAll(page.keys.slice(at, at + SCAN_KEYS_MAX)));
+        if (blobs.length > 0) yield blobs;
+      }
+    } while (cursor !== '0');
+  }
+
+  private async scanPage(cursor: string): Promise<{ cursor: string; keys: Buffer[] }> {
+    const reply = await this.client.call('SCAN', cursor, 'MATCH', this.keys.blobPattern, 'COUNT', SCAN_COUNT);
+    const [next, keys] = reply as [Buffer, Buffer[]];
+    return { cursor: next.toString(), keys };
+  }
+
+  private async readAll(keys: readonly Buffer[]): Promise<StoredBlob[]> {
+    const blobs = (await this.client.call('MGET', ...keys)) as (Buffer | null)[];
+    return keys.flatMap((key, i) => {
+      const blob = blobs[i];
+      return blob ? [{ key: key.toString('utf8', this.blobPrefix.length), blob }] : [];
+    });
+  }
+
+  private async removeAll(): Promise<void> {
+    await this.client.call('UNLINK', this.keys.state, this.keys.flush, this.keys.note);
+    let cursor = '0';
+    do {
+      const page = await this.scanPage(cursor);
+      cursor = page.cursor;
+      for (let at = 0; at < page.keys.length; at += SCAN_KEYS_MAX) {
+        await this.client.call('UNLINK', ...page.keys.slice(at, at + SCAN_KEYS_MAX));
       }
     } while (cursor !== '0');
   }
@@ -167,20 +210,22 @@ export class RedisPartitionStore implements PartitionStore {
     token: string,
   ): Promise<[number, Buffer?]> {
     const { expectedWatermark: expected, fingerprint } = request;
-    const keyCount = end - start + 2;
+    const keyCount = end - start + 3;
     const writer = new RespWriter(this.pool.take());
-    writer.start(3 + keyCount + 5 + (end - start));
+    writer.start(3 + keyCount + 6 + (end - start));
     writer.text(command);
     writer.text(script);
     writer.text(String(keyCount));
     writer.text(this.keys.state);
     writer.text(this.keys.flush);
+    writer.text(this.keys.note);
     for (let i = start; i < end; i++) writer.join(this.blobPrefix, request.keys[i] as string);
     writer.text(expected === null ? '' : encodeState(expected, fingerprint));
     writer.text(encodeState(request.watermark, fingerprint));
     writer.text(token);
     writer.text(step);
     writer.text(this.ttl);
+    writer.text(request.note);
     for (let i = start; i < end; i++) writer.binary(request.blobs[i] as Uint8Array);
     const routing = [script, '1', this.keys.state];
     const reply = await this.client.send(new EncodedCommand(command, routing, writer.written()));

@@ -1,19 +1,24 @@
 import { FraudstreamError, type ErrorPlace } from '../../domain/errors.ts';
 import type { PartitionId, PartitionState } from '../store.ts';
 
+/** What the record says; the note is a value of its own. */
+export type StateRecord = Pick<PartitionState, 'watermark' | 'fingerprint'>;
+
 /**
  * The record beside the blobs, `<format> <watermark> <fingerprint>`. One string, so that one MGET reads it with the blobs
  * and one comparison in the script checks watermark, fingerprint and format.
+ *
+ * Format 2: beside it is a note, without which a version that knows none must not write.
  */
-const FORMAT = '1';
-const NOTHING: PartitionState = { watermark: null, fingerprint: null };
+const FORMAT = '2';
+const NOTHING: StateRecord = { watermark: null, fingerprint: null };
 
 export function encodeState(watermark: number, fingerprint: string): string {
   return `${FORMAT} ${watermark} ${fingerprint}`;
 }
 
 /** Throws FS_STATE_LAYOUT for another format, FS_STATE_CORRUPT when it cannot be read. */
-export function decodeState(record: Uint8Array | null, place: ErrorPlace): PartitionState {
+export function decodeState(record: Uint8Array | null, place: ErrorPlace): StateRecord {
   if (record === null || record.length === 0) return NOTHING;
   const text = Buffer.from(record.buffer, record.byteOffset, record.length).toString('utf8');
   const match = /^(\d{1,9}) (\d{1,16}) (.*)$/s.exec(text);
@@ -37,14 +42,18 @@ export interface PartitionKeys {
   readonly state: string;
   /** token of the flush that is being written in slices */
   readonly flush: string;
+  /** what the owner noted at the watermark */
+  readonly note: string;
+  /** what is being tried; outlives `drop` */
+  readonly attempt: string;
   /** + user id */
   readonly blobPrefix: string;
-  /** glob of all keys of the partition, for SCAN */
-  readonly pattern: string;
+  /** glob of all blob keys, for SCAN */
+  readonly blobPattern: string;
 }
 
 /**
- * `{<app>:<topic>:<partition>}:u:<id>`, `…:w`, `…:f`. Redis hashes what is between the first `{` and the first `}` after it, so
+ * `{<app>:<topic>:<partition>}:u:<id>`, `…:w`, `…:f`, `…:n`, `…:a`. Redis hashes what is between the first `{` and the first `}` after it, so
  * braces in an id do no harm; in app and topic they (and `:`) are percent-encoded.
  */
 export function partitionKeys(app: string, id: PartitionId): PartitionKeys {
@@ -52,7 +61,9 @@ export function partitionKeys(app: string, id: PartitionId): PartitionKeys {
   return {
     state: `${tag}:w`,
     flush: `${tag}:f`,
+    note: `${tag}:n`,
+    attempt: `${tag}:a`,
     blobPrefix: `${tag}:u:`,
-    pattern: `${tag.replace(/[*?[\]\\^]/g, '\\$&')}:*`,
+    blobPattern: `${tag.replace(/[*?[\]\\^]/g, '\\$&')}:u:*`,
   };
 }

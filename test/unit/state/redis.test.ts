@@ -146,7 +146,7 @@ describe('redis state record', () => {
     });
   });
 
-  it.each([['2 5 f', 'FS_STATE_LAYOUT'], ['x', 'FS_STATE_CORRUPT'], ['1 -5 f', 'FS_STATE_CORRUPT'], ['1 5', 'FS_STATE_CORRUPT']])('refuses %s', (text, code) => {
+  it.each([['1 5 f', 'FS_STATE_LAYOUT'], ['3 5 f', 'FS_STATE_LAYOUT'], ['x', 'FS_STATE_CORRUPT'], ['2 -5 f', 'FS_STATE_CORRUPT'], ['2 5', 'FS_STATE_CORRUPT']])('refuses %s', (text, code) => {
     expect(() => decodeState(Buffer.from(text), {})).toThrow(expect.objectContaining({ code }) as Error);
   }); // prettier-ignore
 });
@@ -156,7 +156,9 @@ describe('redis keys', () => {
     const keys = partitionKeys('a}:{b', { topic: 't*[x]', partition: 2 });
     expect(keys.state).toBe('{a%7D%3A%7Bb:t*%5Bx%5D:2}:w');
     expect(keys.blobPrefix).toBe('{a%7D%3A%7Bb:t*%5Bx%5D:2}:u:');
-    expect(keys.pattern).toBe('{a%7D%3A%7Bb:t\\*%5Bx%5D:2}:*');
+    expect(keys.note).toBe('{a%7D%3A%7Bb:t*%5Bx%5D:2}:n');
+    expect(keys.attempt).toBe('{a%7D%3A%7Bb:t*%5Bx%5D:2}:a');
+    expect(keys.blobPattern).toBe('{a%7D%3A%7Bb:t\\*%5Bx%5D:2}:u:*');
   });
 });
 
