@@ -55,10 +55,14 @@ export class KafkaClient {
     };
   }
 
-  /** Connections of their own, and the metadata of the topics that are added to it. Not yet connected. */
-  openCluster(): Cluster {
+  /**
+   * Connections of their own, and the metadata of the topics that are added to it. Not yet connected. KafkaJS takes the
+   * larger of a request's timeout and its cluster's: who needs a short one gives it here.
+   */
+  openCluster(requestTimeoutMs = this.requestTimeoutMs): Cluster {
     const options = {
       ...this.config,
+      requestTimeout: requestTimeoutMs,
       allowAutoTopicCreation: false,
       metadataMaxAge: METADATA_AGE_MS_MAX,
       isolationLevel: 1,

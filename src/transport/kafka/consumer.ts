@@ -188,7 +188,10 @@ export class KafkaConsumer {
         new PartitionTask(
           place,
           generation.id,
-          (offset, metadata) => membership.commit(generation, place, offset, metadata),
+          {
+            commit: (offset, metadata) => membership.commit(generation, place, offset, metadata),
+            confirm: () => membership.confirm(generation),
+          },
           this.handler,
           taskOptions,
           (offset) => checkOffset(leaders, place.topic, place.partition, offset),

@@ -1,13 +1,14 @@
 import type { OutputRecord, OutputStream } from '../record.ts';
 import type { Sink } from '../sink.ts';
 import type { KafkaProducer } from './producer.ts';
+import { OutputTopics } from './output-topics.ts';
 import type { ProducerRecord } from './produce-queue.ts';
 
 /** The sink port over a producer: streams become topics. Decisions and flagged keep the input's partition. */
 export class KafkaSink implements Sink {
   private readonly producer: KafkaProducer;
   private readonly topics: Readonly<Record<OutputStream, string>>;
-  private deadLetterPartitions = 0;
+  private places: OutputTopics | null = null;
 
   constructor(producer: KafkaProducer, topics: Readonly<Record<OutputStream, string>>) {
     this.producer = producer;
@@ -15,19 +16,26 @@ export class KafkaSink implements Sink {
   }
 
   async write(records: readonly OutputRecord[]): Promise<void> {
-    // A dead letter says itself where it came from, so its topic may have fewer partitions.
-    if (this.deadLetterPartitions === 0 && records.some(({ stream }) => stream === 'dead-letter')) {
-      this.deadLetterPartitions = await this.producer.partitionCount(this.topics['dead-letter']);
+    let { places } = this;
+    if (places === null) {
+      const deadLetters = records.some(({ stream }) => stream === 'dead-letter');
+      places = new OutputTopics(
+        this.topics,
+        deadLetters ? await this.producer.partitionCount(this.topics['dead-letter']) : 0,
+      );
+      if (deadLetters) this.places = places;
     }
-    await this.producer.send(records.map((record) => this.place(record)));
+    await this.producer.send(records.map((record) => place(record, places)));
   }
 
   close(): Promise<void> {
     return this.producer.close();
   }
+}
 
-  private place({ stream, partition, key, value, headers, timestampMs }: OutputRecord): ProducerRecord {
-    const target = stream === 'dead-letter' ? partition % this.deadLetterPartitions : partition;
-    return { topic: this.topics[stream], partition: target, key, value, headers, timestampMs };
-  }
+function place(
+  { stream, partition, key, value, headers, timestampMs }: OutputRecord,
+  places: OutputTopics,
+): ProducerRecord {
+  return { ...places.place(stream, partition), key, value, headers, timestampMs };
 }

@@ -80,6 +80,11 @@ export interface Broker {
     isolationLevel: number;
     topics: readonly OffsetTopic<{ partition: number; timestamp: number | string }>[];
   }): Promise<{ responses: readonly OffsetTopic<{ partition: number; offset: string; errorCode: number }>[] }>;
+  describeConfigs(request: {
+    resources: readonly { type: number; name: string; configNames: readonly string[] }[];
+  }): Promise<{
+    resources: readonly { configEntries: readonly { configName: string; configValue: string | null }[] }[];
+  }>;
   initProducerId(request: {
     transactionalId?: string;
     transactionTimeout: number;
@@ -111,6 +116,10 @@ export interface Cluster {
   findBroker(options: { nodeId: number | string }): Promise<Broker>;
   findControllerBroker(): Promise<Broker>;
   findGroupCoordinator(options: { groupId: string }): Promise<Broker>;
+  readonly brokerPool: {
+    readonly metadata: { readonly clusterId?: string | null } | null;
+    findConnectedBroker(): Promise<Broker>;
+  };
   removeBroker(address: { host: string; port: number }): void;
 }
 

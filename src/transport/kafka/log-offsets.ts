@@ -6,6 +6,8 @@ import type { Leaders } from './leaders.ts';
 
 const EARLIEST = -2;
 const LATEST = -1;
+const READ_UNCOMMITTED = 0;
+const READ_COMMITTED = 1;
 
 export interface LogRange {
   /** the first offset that is still there */
@@ -15,12 +17,18 @@ export interface LogRange {
 }
 
 /** The first offset with this timestamp (ms) or a later one; −1 when there is none; or by the constants above. */
-async function listOffset(leaders: Leaders, topic: string, partition: number, timestamp: number): Promise<number> {
+async function listOffset(
+  leaders: Leaders,
+  topic: string,
+  partition: number,
+  timestamp: number,
+  isolationLevel = READ_UNCOMMITTED,
+): Promise<number> {
   const doing = `cannot read the offsets of ${topic}/${partition}`;
   try {
     const broker = await leaders.leader(topic, partition);
     const { responses } = await broker.listOffsets({
-      isolationLevel: 0,
+      isolationLevel,
       topics: [{ topic, partitions: [{ partition, timestamp: String(timestamp) }] }],
     });
     const answer = responses[0]?.partitions[0];
@@ -37,6 +45,15 @@ export async function readLogRange(leaders: Leaders, topic: string, partition: n
   const [start, end] = await Promise.all([
     listOffset(leaders, topic, partition, EARLIEST),
     listOffset(leaders, topic, partition, LATEST),
+  ]);
+  return { start, end };
+}
+
+/** Its `end` is the last stable offset: what a read-committed reader may read now lies before it. */
+export async function readStableRange(leaders: Leaders, topic: string, partition: number): Promise<LogRange> {
+  const [start, end] = await Promise.all([
+    listOffset(leaders, topic, partition, EARLIEST),
+    listOffset(leaders, topic, partition, LATEST, READ_COMMITTED),
   ]);
   return { start, end };
 }

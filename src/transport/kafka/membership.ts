@@ -1,3 +1,4 @@
+import { FraudstreamError } from '../../domain/errors.ts';
 import { assignPartitions, ASSIGNER_NAME } from './assigner.ts';
 import { fromKafka, isCoordinatorMoved, isFenced, isTransport, kafkaErrorType } from './kafka-errors.ts';
 import { dropConnections, memberProtocol, type Broker, type Cluster } from './kafkajs-internals.ts';
@@ -115,6 +116,18 @@ export class Membership {
       if (type === 'REBALANCE_IN_PROGRESS') return 'rebalance';
       return isFenced(error) ? 'lost' : 'unreachable';
     }
+  }
+
+  /** A heartbeat now. Throws FS_KAFKA_FENCED when this generation ends or has ended, FS_KAFKA_UNAVAILABLE without an answer. */
+  async confirm(generation: Generation): Promise<void> {
+    const answer = await this.heartbeat(generation);
+    const { groupId } = this.options;
+    if (answer === 'alive') return;
+    if (answer === 'unreachable') {
+      throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', `group ${groupId} does not say whether we are a member`);
+    }
+    const why = answer === 'rebalance' ? 'wants its members to join again' : 'has gone on without us';
+    throw new FraudstreamError('FS_KAFKA_FENCED', `group ${groupId} ${why}, generation ${generation.id} is over`);
   }
 
   /** Commits as this generation. Throws FS_KAFKA_FENCED when the group has moved on, else as fromKafka says. */

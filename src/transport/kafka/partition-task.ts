@@ -1,5 +1,4 @@
-import type { FraudstreamError } from '../../domain/errors.ts';
-import { toFraudstreamError } from '../../domain/errors.ts';
+import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import type { InputBatch } from '../record.ts';
 import { backoffMs, pauseFor } from './backoff.ts';
 import type { KafkaLogger } from './client.ts';
@@ -17,6 +16,11 @@ export interface AssignedPartition {
   readonly signal: AbortSignal;
   /** Commits to the group, as this generation. Throws FS_KAFKA_FENCED when the group has moved on. */
   commit(offset: number, metadata?: string): Promise<void>;
+  /**
+   * Asks the group, now, whether it is still ours. Throws FS_KAFKA_FENCED when it is not, or will not be (the group wants
+   * all to join again); FS_KAFKA_UNAVAILABLE when the group does not answer.
+   */
+  confirm(): Promise<void>;
 }
 
 export interface KafkaBatch extends InputBatch {
@@ -44,6 +48,8 @@ export interface PartitionProgress {
   readonly position: number;
   /** records between the position and the end of what may be read; −1 when unknown */
   readonly lag: number;
+  /** records behind the last stable offset: they wait for a transaction of an upstream producer; −1 when unknown */
+  readonly stableLag: number;
   /** when the position last moved, or the lag was last seen to be 0 (ms) */
   readonly movedAtMs: number;
   readonly paused: boolean;
@@ -77,6 +83,7 @@ export class PartitionTask implements FetchTarget {
   private paused = false;
   private position = -1;
   private endOffset = -1;
+  private stableLag = -1;
   private movedAtMs = Date.now();
   private signalReady: (() => void) | null = null;
   /** resolves when nothing of this partition runs any more */
@@ -85,7 +92,10 @@ export class PartitionTask implements FetchTarget {
   constructor(
     place: { readonly topic: string; readonly partition: number },
     generation: number,
-    commit: (offset: number, metadata: string | null) => Promise<void>,
+    group: {
+      readonly commit: (offset: number, metadata: string | null) => Promise<void>;
+      readonly confirm: () => Promise<void>;
+    },
     handler: PartitionHandler,
     options: PartitionTaskOptions,
     checkOffset: (offset: number) => Promise<unknown>,
@@ -108,7 +118,14 @@ export class PartitionTask implements FetchTarget {
       partition: place.partition,
       generation,
       signal: this.revoking.signal,
-      commit: (offset, metadata) => commit(offset, metadata ?? null),
+      commit: (offset, metadata) => group.commit(offset, metadata ?? null),
+      confirm: async () => {
+        if (!this.revoked) await group.confirm();
+        if (!this.revoked) return;
+        const { topic, partition } = this;
+        const detail = `${topic}/${partition} was taken away`;
+        throw new FraudstreamError('FS_KAFKA_FENCED', detail, { topic, partition });
+      },
     };
     this.done = this.run(earlier);
   }
@@ -124,6 +141,7 @@ export class PartitionTask implements FetchTarget {
     // A seek or a second fetch since the request was sent makes the answer stale.
     if (stream === null || this.revoked || stream.fetchOffset !== offset) return;
     this.endOffset = this.options.readCommitted ? fetched.lastStableOffset : fetched.highWatermark;
+    this.stableLag = Math.max(0, fetched.highWatermark - fetched.lastStableOffset);
     stream.push(fetched);
     if (this.position >= this.endOffset) this.movedAtMs = Date.now();
     this.notify();
@@ -152,10 +170,10 @@ export class PartitionTask implements FetchTarget {
   }
 
   progress(): PartitionProgress {
-    const { topic, partition, state, position, endOffset, movedAtMs, paused, lastError } = this;
+    const { topic, partition, state, position, endOffset, stableLag, movedAtMs, paused, lastError } = this;
     const lag = position < 0 || endOffset < 0 ? -1 : Math.max(0, endOffset - position);
     const { generation } = this.assigned;
-    return { topic, partition, generation, state, position, lag, movedAtMs, paused, error: lastError };
+    return { topic, partition, generation, state, position, lag, stableLag, movedAtMs, paused, error: lastError };
   }
 
   private get revoked(): boolean {

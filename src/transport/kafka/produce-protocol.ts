@@ -19,11 +19,18 @@ export interface ProducedPartition {
 }
 
 /** The body in parts: the batches are not copied. Partitions of one topic must follow one another. */
-export function encodeProduce(partitions: readonly ProducePartition[], acks: number, timeoutMs: number): Buffer[] {
-  const head = Buffer.allocUnsafe(12);
-  head.writeInt16BE(-1, 0); // no transactional id
-  head.writeInt16BE(acks, 2);
-  head.writeInt32BE(timeoutMs, 4);
+export function encodeProduce(
+  partitions: readonly ProducePartition[],
+  acks: number,
+  timeoutMs: number,
+  transactionalId: string | null = null,
+): Buffer[] {
+  const id = Buffer.from(transactionalId ?? '', 'utf8');
+  const head = Buffer.allocUnsafe(12 + id.length);
+  head.writeInt16BE(transactionalId === null ? -1 : id.length, 0);
+  head.set(id, 2);
+  head.writeInt16BE(acks, 2 + id.length);
+  head.writeInt32BE(timeoutMs, 4 + id.length);
   const parts: Buffer[] = [head];
   let topics = 0;
   for (let i = 0; i < partitions.length;) {
@@ -45,7 +52,7 @@ export function encodeProduce(partitions: readonly ProducePartition[], acks: num
       parts.push(place, batch);
     }
   }
-  head.writeInt32BE(topics, 8);
+  head.writeInt32BE(topics, 8 + id.length);
   return parts;
 }
 

@@ -14,7 +14,7 @@ const CRC_START = 21;
 const MAGIC_AT = 16;
 const ATTRIBUTE_CODEC = 0x07;
 const ATTRIBUTE_LOG_APPEND_TIME = 0x08;
-const ATTRIBUTE_TRANSACTIONAL = 0x10;
+export const ATTRIBUTE_TRANSACTIONAL = 0x10;
 const ATTRIBUTE_CONTROL = 0x20;
 /** the least bytes that a record can have: its length, attributes, two deltas, two lengths and a count */
 const RECORD_BYTES_MIN = 7;

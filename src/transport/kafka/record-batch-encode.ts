@@ -1,6 +1,6 @@
 import type { OutputRecord, RecordHeaders } from '../record.ts';
 import { crc32c } from './crc32c.ts';
-import { BATCH_HEADER_BYTES } from './record-batch-decode.ts';
+import { ATTRIBUTE_TRANSACTIONAL, BATCH_HEADER_BYTES } from './record-batch-decode.ts';
 
 /**
  * Writes record batches of format 2 into one buffer. Producer id, epoch and sequence are stamped when a batch is sent
@@ -190,7 +190,14 @@ export function encodeBatch(
 }
 
 /** Sets producer id, epoch and first sequence (−1, −1, −1 without idempotence) and the checksum. */
-export function sealBatch(bytes: Buffer, producerId: bigint, producerEpoch: number, firstSequence: number): void {
+export function sealBatch(
+  bytes: Buffer,
+  producerId: bigint,
+  producerEpoch: number,
+  firstSequence: number,
+  transactional = false,
+): void {
+  if (transactional) bytes.writeInt16BE(bytes.readInt16BE(21) | ATTRIBUTE_TRANSACTIONAL, 21);
   bytes.writeBigInt64BE(producerId, 43);
   bytes.writeInt16BE(producerEpoch, 51);
   bytes.writeInt32BE(firstSequence, 53);

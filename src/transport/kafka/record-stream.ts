@@ -1,5 +1,6 @@
 import { FraudstreamError } from '../../domain/errors.ts';
 import { LIMITS } from '../../domain/limits.ts';
+import type { InputRecord } from '../record.ts';
 import { decompress } from './compression.ts';
 import type { FetchedPartition } from './fetch-protocol.ts';
 import { legacyEnd, readLegacyRecords } from './legacy-message-set.ts';
@@ -43,6 +44,20 @@ export interface BadBatch {
   /** the batch as it is in the log, still compressed; cut at 900,000 bytes */
   readonly bytes: Buffer;
   readonly truncated: boolean;
+}
+
+/** A batch that cannot be read is one record, whose value is its bytes. */
+export function badBatchRecord(bad: BadBatch): InputRecord {
+  return {
+    topic: bad.topic,
+    partition: bad.partition,
+    offset: bad.firstOffset,
+    timestampMs: bad.timestampMs,
+    key: null,
+    value: bad.bytes,
+    headers: null,
+    failure: bad.error,
+  };
 }
 
 /** The checksum was wrong: fetch it once more before the log is blamed. */
