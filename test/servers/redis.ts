@@ -4,6 +4,7 @@ import {
   freePorts,
   removeAtExit,
   removeFolder,
+  runProcess,
   startProcess,
   temporaryFolder,
   waitUntil,
@@ -17,6 +18,8 @@ export interface RedisOptions {
   readonly persistence?: boolean;
   /** further `redis-server` arguments, as `--name value` */
   readonly args?: readonly string[];
+  /** default: a free one */
+  readonly port?: number;
   /** host:port of a master to replicate */
   readonly replicaOf?: { readonly host: string; readonly port: number };
 }
@@ -34,7 +37,23 @@ export interface RedisServer {
   signal(signal: NodeJS.Signals): void;
 }
 
-function pings(port: number): Promise<boolean> {
+/** One command by `redis-cli` (of the same package); its text. Throws what the server answers as an error. */
+export async function redisCli(port: number, ...args: readonly string[]): Promise<string> {
+  const result = await runProcess('redis-cli', ['-e', '-p', String(port), ...args], { timeoutMs: 5_000 });
+  if (result.status === 0) return result.stdout.trim();
+  throw new Error(`redis-cli ${args.slice(0, 2).join(' ')}: ${result.stdout}${result.stderr}`.trim());
+}
+
+/**
+ * Ends the replication from this master, and lets no replica sync again: what is written from now on is lost when the
+ * master dies.
+ */
+export async function cutReplication(port: number): Promise<void> {
+  await redisCli(port, 'ACL', 'SETUSER', 'default', '-psync', '-sync');
+  await redisCli(port, 'CLIENT', 'KILL', 'TYPE', 'replica');
+}
+
+export function pings(port: number): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1');
     const end = (ok: boolean): void => {
@@ -51,7 +70,7 @@ function pings(port: number): Promise<boolean> {
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const folder = temporaryFolder('redis');
   removeAtExit(folder);
-  const [port = 0] = await freePorts(1);
+  const port = options.port ?? (await freePorts(1))[0] ?? 0;
   const persistence =
     options.persistence === true ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
   const replica =
