@@ -69,6 +69,8 @@ export class ReplayTally implements Observer {
   published(): void {}
   flushed(): void {}
   folded(): void {}
+  misplaced(): void {}
+
   failed(): void {}
 
   /** @param seconds wall time of the run */

@@ -1,58 +1,76 @@
+import type { Publisher } from '../delivery/publisher.ts';
+import type { Position } from '../delivery/position.ts';
 import type { Clock } from '../domain/clock.ts';
+import { FraudstreamError } from '../domain/errors.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { Engine } from '../pipeline/engine.ts';
-import type { PartitionInput } from '../pipeline/acquisition.ts';
-import { PartitionWorker, type WorkerOptions } from '../pipeline/partition-worker.ts';
+import { PartitionWorker } from '../pipeline/partition-worker.ts';
 import type { Observer } from '../pipeline/report.ts';
+import type { WorkerOptions } from '../pipeline/worker-ports.ts';
 import type { CacheBudget } from '../state/cache.ts';
 import { PartitionHistories } from '../state/partition-histories.ts';
-import type { StateStore } from '../state/store.ts';
+import type { PartitionStore, StateStore } from '../state/store.ts';
+import type { InputLog } from '../transport/input-log.ts';
+import type { Ledger } from '../transport/ledger.ts';
+import type { OutputLog } from '../transport/output-log.ts';
 import type { InputRecord } from '../transport/record.ts';
-import type { Sink } from '../transport/sink.ts';
-import type { KafkaConsumer } from '../transport/kafka/consumer.ts';
 import type { ConsumerHandler } from '../transport/kafka/consumer-options.ts';
-import type { GroupOffsets } from '../transport/kafka/offsets.ts';
+import { partitionOf } from '../transport/kafka/murmur2.ts';
 import type { AssignedPartition, KafkaBatch } from '../transport/kafka/partition-task.ts';
-import type { BadBatch } from '../transport/kafka/record-stream.ts';
-import { pauseFor } from '../transport/kafka/backoff.ts';
+import { badBatchRecord, type BadBatch } from '../transport/kafka/record-stream.ts';
 
 export interface GroupPorts {
+  readonly app: string;
+  readonly processId: string;
   /** one per partition: an engine has buffers of its own */
   readonly engine: () => Engine;
   readonly store: StateStore;
   readonly budget: CacheBudget;
-  readonly sink: Sink;
-  readonly offsets: GroupOffsets;
+  readonly inputOf: (assigned: AssignedPartition) => InputLog;
+  readonly publisherOf: (topic: string, partition: number) => Publisher;
+  readonly ledger: Ledger;
+  readonly outputLog: OutputLog;
+  /** puts a saved snapshot into an empty store */
+  readonly restore?: (store: PartitionStore, input: InputLog, position: Position) => Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: Observer;
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onAssignment: (partitions: readonly number[]) => void;
+  /** how many partitions the input topic has */
+  readonly partitionCount: () => number;
+}
+
+export interface GroupOptions extends WorkerOptions {
+  /** what becomes of a record that is not in the partition of its key */
+  readonly partitioner: 'count' | 'strict' | 'off';
 }
 
 /** A partition's worker, and the generation of the group that gave it to us. */
 interface Held {
   readonly worker: PartitionWorker;
+  readonly store: PartitionStore;
   readonly assigned: AssignedPartition;
 }
 
 /** The consumer's calls, one worker per partition that this member owns. */
 export class RunGroup implements ConsumerHandler {
   private readonly ports: GroupPorts;
-  private readonly options: WorkerOptions;
+  private readonly options: GroupOptions;
   private readonly held = new Map<string, Held>();
-  private consumer: KafkaConsumer | null = null;
 
-  constructor(ports: GroupPorts, options: WorkerOptions) {
+  constructor(ports: GroupPorts, options: GroupOptions) {
     this.ports = ports;
     this.options = options;
   }
 
-  attach(consumer: KafkaConsumer): void {
-    this.consumer = consumer;
-  }
-
   get partitions(): number[] {
     return [...this.held.values()].map(({ assigned }) => assigned.partition).sort((a, b) => a - b);
+  }
+
+  /** The stores of the partitions that this member owns, for snapshots. */
+  get stores(): { topic: string; partition: number; store: PartitionStore }[] {
+    return [...this.held.values()].map(({ store, assigned: { topic, partition } }) => ({ topic, partition, store }));
   }
 
   /** State does not wait for the next batch to be flushed. */
@@ -64,7 +82,7 @@ export class RunGroup implements ConsumerHandler {
     const key = keyOf(assigned);
     let held = this.held.get(key);
     if (held?.assigned !== assigned) {
-      held = { worker: await this.makeWorker(assigned), assigned };
+      held = await this.makeWorker(assigned);
       this.held.set(key, held);
       this.ports.onAssignment(this.partitions);
     }
@@ -72,23 +90,15 @@ export class RunGroup implements ConsumerHandler {
   }
 
   async onBatch(batch: KafkaBatch, assigned: AssignedPartition): Promise<void> {
-    await this.workerOf(assigned).handle(batch, batch.nextOffset);
+    const records = this.options.partitioner === 'off' ? batch.records : this.placed(batch.records);
+    await this.workerOf(assigned).handle({ ...batch, records }, batch.nextOffset);
   }
 
   /** A batch that cannot be read is one record, whose value is its bytes. */
   async onBadBatch(bad: BadBatch, assigned: AssignedPartition): Promise<void> {
-    const record: InputRecord = {
-      topic: bad.topic,
-      partition: bad.partition,
-      offset: bad.firstOffset,
-      timestampMs: bad.timestampMs,
-      key: null,
-      value: bad.bytes,
-      headers: null,
-      failure: bad.error,
-    };
     const { topic, partition } = bad;
-    await this.workerOf(assigned).handle({ topic, partition, records: [record], highWatermark: -1 }, bad.nextOffset);
+    const batch = { topic, partition, records: [badBatchRecord(bad)], highWatermark: -1 };
+    await this.workerOf(assigned).handle(batch, bad.nextOffset);
   }
 
   async onRevoked(partitions: readonly AssignedPartition[], lost: boolean): Promise<void> {
@@ -112,34 +122,62 @@ export class RunGroup implements ConsumerHandler {
     );
   }
 
+  /**
+   * Histories are kept per partition, so all payments of a user must be in one: the one that Kafka's own partitioner gives its
+   * key. Producers with another partitioner (librdkafka's default) or with several show here.
+   */
+  private placed(records: readonly InputRecord[]): readonly InputRecord[] {
+    const count = this.ports.partitionCount();
+    let misplaced = 0;
+    const strict = this.options.partitioner === 'strict';
+    const result = records.map((record) => {
+      if (record.key === null || record.failure || partitionOf(record.key, count) === record.partition) return record;
+      misplaced++;
+      if (!strict) return record;
+      const { topic, partition, offset } = record;
+      const failure = new FraudstreamError('FS_INPUT_PARTITIONER', '', { topic, partition, offset });
+      return { ...record, failure };
+    });
+    if (misplaced === 0) return records;
+    this.ports.observer.misplaced(misplaced);
+    return result;
+  }
+
   private workerOf(assigned: AssignedPartition): PartitionWorker {
     const held = this.held.get(keyOf(assigned));
-    if (!held) throw new Error(`no worker for ${keyOf(assigned)}`);
+    if (held?.assigned !== assigned) {
+      throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition was taken away', { ...placeOf(assigned) });
+    }
     return held.worker;
   }
 
-  private async makeWorker(assigned: AssignedPartition): Promise<PartitionWorker> {
-    const { store, budget, sink, clock, log, observer } = this.ports;
-    const partitionStore = await store.open(assigned);
-    const engine = this.ports.engine();
-    const histories = new PartitionHistories(engine.plan.layout, partitionStore, budget);
-    const ports = { engine, histories, store: partitionStore, sink, clock, log, observer, pause: pauseFor };
-    return new PartitionWorker(this.inputOf(assigned), ports, this.options);
-  }
-
-  private inputOf(assigned: AssignedPartition): PartitionInput {
-    const { topic, partition, signal } = assigned;
-    return {
-      topic,
-      partition,
-      signal,
-      committed: async () => (await this.ports.offsets.read(topic, partition))?.offset ?? null,
-      range: () => this.consumer!.logRange(topic, partition),
-      commit: (offset) => assigned.commit(offset),
-    };
+  private async makeWorker(assigned: AssignedPartition): Promise<Held> {
+    const { budget, inputOf, publisherOf, restore, ...ports } = this.ports;
+    const { topic, partition } = assigned;
+    const store = await ports.store.open(assigned);
+    const engine = ports.engine();
+    const histories = new PartitionHistories(engine.plan.layout, store, budget);
+    const input = inputOf(assigned);
+    const worker = new PartitionWorker(
+      input,
+      {
+        ...ports,
+        engine,
+        histories,
+        store,
+        publisher: publisherOf(topic, partition),
+        ...(restore ? { restore: (position: Position) => restore(store, input, position) } : {}),
+      },
+      this.options,
+    );
+    return { worker, store, assigned };
   }
 }
 
-function keyOf({ topic, partition }: { topic: string; partition: number }): string {
+function placeOf({ topic, partition }: AssignedPartition): { topic: string; partition: number } {
+  return { topic, partition };
+}
+
+function keyOf({ topic, partition }: AssignedPartition): string {
   return `${topic}/${partition}`;
 }

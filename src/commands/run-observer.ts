@@ -13,12 +13,14 @@ export class RunObserver implements Observer {
   private readonly publishStage;
   private readonly counters;
   private readonly decisions;
+  private readonly fenced;
 
   constructor(metrics: Metrics, health: Health, clock: Clock) {
     this.metrics = metrics;
     this.health = health;
     this.clock = clock;
     this.stages = STAGES.map((stage) => metrics.histogram('stage_seconds', stage));
+    this.fenced = metrics.counter('fenced_total');
     this.publishStage = metrics.histogram('stage_seconds', 'publish');
     this.counters = {
       events: metrics.counter('events_total'),
@@ -29,6 +31,7 @@ export class RunObserver implements Observer {
       inexact: metrics.counter('inexact_decisions_total'),
       degraded: metrics.counter('degraded_decisions_total'),
       folded: metrics.counter('folded_events_total'),
+      misplaced: metrics.counter('misplaced_events_total'),
       hits: metrics.counter('cache_hits_total'),
       misses: metrics.counter('cache_misses_total'),
       records: metrics.histogram('batch_records'),
@@ -93,12 +96,19 @@ export class RunObserver implements Observer {
     this.counters.folded.inc(records);
   }
 
+  misplaced(records: number): void {
+    this.counters.misplaced.inc(records);
+  }
+
   failed(code: ErrorCode): void {
     if (code.startsWith('FS_STATE')) {
       this.metrics.counter('redis_errors_total', code).inc(1);
       if (ERRORS[code].stage === 'flush') this.counters.failedFlushes.inc(1);
       if (code === 'FS_STATE_UNAVAILABLE') this.health.set('store', false, ERRORS[code].text);
     } else if (code === 'FS_REGISTRY_UNAVAILABLE') this.metrics.counter('registry_errors_total', code).inc(1);
-    else this.metrics.counter('kafka_errors_total', code).inc(1);
+    else {
+      if (code === 'FS_KAFKA_FENCED') this.fenced.inc(1);
+      this.metrics.counter('kafka_errors_total', code).inc(1);
+    }
   }
 }

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { createDecisionEncoder } from '../codec/decision-encoder.ts';
 import { registerOutputSchemas, type SchemaRegistry } from '../codec/registry.ts';
 import { createAvroTransactionDecoder, createConfluentTransactionDecoder } from '../codec/transaction-decoder.ts';
 import { loadBrain, makeEngine, type Brain } from '../app.ts';
 import type { Settings } from '../config/options.ts';
-import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { toFraudstreamError } from '../domain/errors.ts';
 import { Health } from '../observability/health.ts';
 import { startHttpServer, type RunningHttpServer } from '../observability/http-server.ts';
 import { Metrics } from '../observability/metrics.ts';
@@ -15,19 +16,19 @@ import type { StateStore } from '../state/store.ts';
 import { pauseFor } from '../transport/kafka/backoff.ts';
 import type { KafkaClient } from '../transport/kafka/client.ts';
 import { KafkaConsumer } from '../transport/kafka/consumer.ts';
-import { KafkaSink } from '../transport/kafka/kafka-sink.ts';
-import { GroupOffsets } from '../transport/kafka/offsets.ts';
-import { KafkaProducer } from '../transport/kafka/producer.ts';
 import { createTopics } from '../transport/kafka/topics.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaClientOf, redisSettingsOf, registryOf } from './connections.ts';
 import { RunGroup } from './run-group.ts';
+import { groupOf, RunKafka } from './run-kafka.ts';
 import { RunObserver } from './run-observer.ts';
 import { Watchdog } from './run-watchdog.ts';
 
 const CACHE_BYTES = 67_108_864;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
+/** brokers forget offsets after 7 days and producer ids after 1 day without use, unless told otherwise */
+const KEEP_ALIVE_MS = 43_200_000;
 
 /**
  * `fraudstream run`: decides the payments of a Kafka topic until it is told to stop. Kafka, Redis or the registry being
@@ -56,24 +57,18 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
   const kafka = kafkaClientOf(settings, log);
   const store = openStore(context, brain, health, metrics);
   const registry = registryOf(settings);
-  const producer = new KafkaProducer(kafka, { compression: settings['kafka.compression'] });
-  const offsets = new GroupOffsets(kafka, settings['kafka.group-id'] ?? settings['app.id']);
-  const sink = new KafkaSink(producer, {
-    decisions: settings['topics.decisions'],
-    flagged: settings['topics.flagged'],
-    'dead-letter': settings['topics.dead-letter'],
-  });
+  const ports = new RunKafka(kafka, settings, registry, clock);
   try {
     const started = await patiently(context, health, async () => {
       if (settings['topics.create']) await createMissingTopics(kafka, context);
-      await checkTopics(producer, settings);
+      await ports.prepare();
       return registry === null ? { schemaIds: null } : { schemaIds: await registerOutputs(registry, settings) };
     });
     if (started === null) return 0;
     health.set('kafka', true);
     const options = { recordBytesMax: settings['record.max-bytes'], cardNumberGuard: settings['guard.card-numbers'] };
     const encoder = createDecisionEncoder(started.schemaIds);
-    const group = new RunGroup(
+    const group: RunGroup = new RunGroup(
       {
         engine: () =>
           makeEngine(brain, settings, {
@@ -86,8 +81,14 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
           }),
         store,
         budget: new CacheBudget(settings['state.cache-bytes'] ?? CACHE_BYTES),
-        sink,
-        offsets,
+        app: settings['app.id'],
+        processId: randomUUID(),
+        inputOf: (assigned) => ports.inputOf(assigned),
+        publisherOf: (topic, partition) => ports.publisherOf(topic, partition),
+        ledger: ports.ledger,
+        outputLog: ports.outputLog,
+        pause: pauseFor,
+        partitionCount: () => consumer.partitionCount(settings['topics.transactions']),
         clock,
         log,
         observer: new RunObserver(metrics, health, clock),
@@ -98,16 +99,20 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         },
       },
       {
+        delivery: settings.delivery,
         startPolicy: settings['kafka.from'],
+        futureSkewMs: settings['event.future-skew'],
+        keepAliveMs: KEEP_ALIVE_MS,
+        partitioner: settings['kafka.partitioner'],
         onUnavailable: settings['state.on-unavailable'],
         flushIntervalMs: settings['state.flush-interval'],
         flushRecordsMax: settings['state.flush-records-max'],
       },
     );
-    const consumer = new KafkaConsumer(
+    const consumer: KafkaConsumer = new KafkaConsumer(
       kafka,
       {
-        groupId: settings['kafka.group-id'] ?? settings['app.id'],
+        groupId: groupOf(settings),
         topics: [settings['topics.transactions']],
         waitMsMax: settings['kafka.fetch-max-wait'],
         bytesMax: settings['kafka.fetch-max-bytes'],
@@ -118,7 +123,6 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
       },
       group,
     );
-    group.attach(consumer);
     consumer.start();
     const watchdog = new Watchdog({
       consumer,
@@ -135,7 +139,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
     await drain(consumer, context);
     return exitCode;
   } finally {
-    await Promise.allSettled([producer.close(), offsets.close(), store.close()]);
+    await Promise.allSettled([ports.close(), store.close()]);
   }
 }
 
@@ -198,21 +202,6 @@ async function createMissingTopics(kafka: KafkaClient, { settings, log }: Comman
     names.map((name) => ({ name: settings[`topics.${name}`], ...shape })),
   );
   if (created.length > 0) log.info('topics created', { topics: created.join(',') });
-}
-
-/** Decisions keep the partition of their payment, so there must be as many. */
-async function checkTopics(producer: KafkaProducer, settings: Settings): Promise<void> {
-  const input = await producer.partitionCount(settings['topics.transactions']);
-  for (const name of ['topics.decisions', 'topics.flagged'] as const) {
-    const output = await producer.partitionCount(settings[name]);
-    if (output < input) {
-      throw new FraudstreamError(
-        'FS_CONFIG_INVALID',
-        `topic ${settings[name]} has ${output} partitions, ${settings['topics.transactions']} has ${input}: make them equal`,
-      );
-    }
-  }
-  await producer.partitionCount(settings['topics.dead-letter']);
 }
 
 function registerOutputs(registry: SchemaRegistry, settings: Settings): ReturnType<typeof registerOutputSchemas> {

@@ -19,10 +19,11 @@ export const ENGINE_OPTIONS = {
   },
   delivery: {
     type: 'enum',
-    values: ['at-least-once'],
-    default: 'at-least-once',
+    values: ['exactly-once', 'at-least-once'],
+    default: 'exactly-once',
     description:
-      'after a crash decisions may repeat, equal to the first; drop repeats by input topic, partition, offset',
+      'exactly-once: output and position in one Kafka transaction; at-least-once: output is visible sooner, and after a crash it may ' +
+      'repeat, equal to the first. Change it only while no member runs, see `fraudstream state accept --delivery`',
     commands: RUN,
   },
   'catalogue.file': {

@@ -31,7 +31,8 @@ export const KAFKA_OPTIONS = {
   'kafka.group-id': {
     type: 'string',
     default: null,
-    description: 'consumer group whose committed offsets are the position; not set: app.id',
+    description:
+      'consumer group of the members; the positions are in the group of this name with .ledger behind it; not set: app.id',
     commands: RUN_DOCTOR,
     pattern: /^[^\p{Cc}]{1,249}$/u,
     patternText: '1–249 characters, no control characters',
@@ -40,7 +41,24 @@ export const KAFKA_OPTIONS = {
     type: 'enum',
     values: ['earliest', 'latest', 'fail'],
     default: 'earliest',
-    description: 'where to begin on a partition without a committed offset',
+    description: 'where to begin on a partition that was never decided',
+    commands: RUN,
+  },
+  'kafka.transaction-timeout': {
+    type: 'duration',
+    default: '5s',
+    min: 1_000,
+    max: 900_000,
+    description:
+      'the brokers abort the transaction of a dead process after this time (and up to 10 s more); readers of the output wait so long',
+    commands: RUN,
+  },
+  'kafka.partitioner': {
+    type: 'enum',
+    values: ['count', 'strict', 'off'],
+    default: 'count',
+    description:
+      'records that are not in the partition of their key (murmur2, as the Java client): count them, send them to the dead letter, or do not look',
     commands: RUN,
   },
   'kafka.compression': {

@@ -53,6 +53,52 @@ export const ERRORS = {
     text: 'Kafka refused the request (authorization or configuration)',
   },
   FS_KAFKA_FENCED: { stage: 'commit', retriable: true, text: 'another member of the group owns this partition now' },
+  FS_KAFKA_BUSY: {
+    stage: 'commit',
+    retriable: true,
+    text: 'an earlier transaction of this partition is still being completed',
+  },
+  FS_INPUT_COMPACTED: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the input topic is compacted: state could not be rebuilt from it',
+  },
+  FS_INPUT_PARTITIONER: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the record is not in the partition of its key: users would be spread over partitions',
+  },
+  FS_INPUT_POISON: {
+    stage: 'decode',
+    retriable: false,
+    text: 'the record has ended the process three times: it is put aside',
+  },
+  FS_POSITION_FOREIGN: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the committed position was not written by this application',
+  },
+  FS_POSITION_LOST: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'there is state or output, but no committed position',
+  },
+  FS_LOG_CHANGED: { stage: 'fetch', retriable: false, text: 'the input log is not the one that was decided before' },
+  FS_PARTITIONS_CHANGED: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the number of partitions has changed: users have moved away from their history',
+  },
+  FS_DELIVERY_CHANGED: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the position was committed with another delivery mode',
+  },
+  FS_OUTPUT_MISMATCH: {
+    stage: 'fetch',
+    retriable: false,
+    text: 'the last decision in the output is not that of the committed position',
+  },
   FS_OFFSET_OUT_OF_RANGE: { stage: 'fetch', retriable: false, text: 'the position is no longer in the log' },
   FS_STATE_UNAVAILABLE: { stage: 'load', retriable: true, text: 'the state store does not answer' },
   FS_STATE_CONFLICT: {

@@ -193,3 +193,11 @@ function distanceKm(event: EventView, m: Measures): number {
   const h = sinLat * sinLat + cosines * sinLon * sinLon;
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(h)));
 }
+
+/** Bit w is set where window w of an event reaches back to before its history is known (0 = known from the beginning). */
+export function windowsBefore(windowsMs: Float64Array, eventMs: number, knownSinceMs: number): number {
+  if (knownSinceMs === 0) return 0;
+  let mask = 0;
+  for (let w = 0; w < windowsMs.length; w++) if (eventMs - windowsMs[w]! < knownSinceMs) mask |= 1 << w;
+  return mask;
+}

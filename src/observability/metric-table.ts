@@ -38,6 +38,16 @@ export const METRICS = {
     labels: [],
   },
   folded_events_total: { type: 'counter', help: 'records folded silently after a restart', labels: [] },
+  misplaced_events_total: {
+    type: 'counter',
+    help: 'records that are not in the partition of their key (murmur2): users may be spread over partitions',
+    labels: [],
+  },
+  fenced_total: {
+    type: 'counter',
+    help: 'times another owner has taken over a partition in the middle of our work; more than a few a minute: two groups fight',
+    labels: [],
+  },
   stage_seconds: {
     type: 'histogram',
     help: 'time of one batch in a stage; the rate of its _sum over that of events_total is the cost of one event',

@@ -5,7 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { Decision } from '../domain/decision.ts';
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
 import type { Transaction } from '../domain/transaction.ts';
-import { computeFeatures, inexactWindows } from '../features/compute.ts';
+import { computeFeatures, inexactWindows, windowsBefore } from '../features/compute.ts';
 import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
@@ -38,6 +38,8 @@ export interface EnginePorts {
 export interface BatchResult {
   readonly outputs: OutputRecord[];
   readonly report: BatchReport;
+  /** offset of the last record that has a decision; -1 = all are dead letters */
+  readonly lastDecision: number;
 }
 
 /**
@@ -121,7 +123,7 @@ export class Engine {
       histories.position = batch.records[batch.records.length - 1]!.offset + 1;
     }
     report.records = batch.records.length;
-    return { outputs, report };
+    return { outputs, report, lastDecision: work[work.length - 1]?.record.offset ?? -1 };
   }
 
   /** Folds records whose decisions were published before: nothing comes out. Rejects as `decide` does. */
@@ -216,6 +218,7 @@ export class Engine {
       }
       computeFeatures(plan, event, measures, this.features, (k - from) * width);
       one.inexact = inexactWindows(measures);
+      if (histories) one.inexact |= windowsBefore(plan.layout.windowsMs, event.timeMs, histories.knownSinceMs);
       this.count(one, report);
     }
     return work.length;

@@ -1,90 +1,84 @@
 import { truncateDeadLetter } from '../codec/dead-letter.ts';
-import type { Clock } from '../domain/clock.ts';
+import { POISON_MAX, type Position } from '../delivery/position.ts';
+import { hashOf } from '../delivery/record-hash.ts';
+import { encodeNote } from '../delivery/state-note.ts';
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
-import type { Logger } from '../domain/logger.ts';
-import type { PartitionHistories } from '../state/partition-histories.ts';
-import type { PartitionStore } from '../state/store.ts';
+import type { LogMark } from '../domain/log-mark.ts';
+import type { InputLog } from '../transport/input-log.ts';
 import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
-import type { Sink } from '../transport/sink.ts';
-import { planAcquisition, type PartitionInput, type StartPolicy } from './acquisition.ts';
-import { Checkpoint, type CheckpointOptions } from './checkpoint.ts';
-import type { Engine } from './engine.ts';
-import type { Observer } from './report.ts';
+import { Attempts } from './attempts.ts';
+import { Checkpoint } from './checkpoint.ts';
+import { patiently } from './patience.ts';
+import { StoreAbsence } from './store-absence.ts';
+import { takeOver } from './takeover.ts';
+import type { WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
-export interface WorkerOptions extends CheckpointOptions {
-  readonly startPolicy: StartPolicy;
-  /** what to do while the store is away */
-  readonly onUnavailable: 'stop' | 'decide-without-history';
-}
-
-export interface WorkerPorts {
-  readonly engine: Engine;
-  readonly histories: PartitionHistories;
-  readonly store: PartitionStore;
-  readonly sink: Sink;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly observer: Observer;
-  /** resolves after the time, or early when the signal is aborted */
-  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
-}
-
-const RETRY_MS_MIN = 50;
-const RETRY_MS_MAX = 5_000;
 const PROGRESS_EVERY_MS = 5_000;
 /** bytes of a dead letter's value, tried in this order when its topic refuses it */
 const DEAD_LETTER_CUTS = [900_000, 90_000, 0] as const;
 
 /**
- * One input partition for as long as this process owns it. Output first, then the offset, then the state: whatever dies
- * between two of them, the next owner repeats equal decisions at worst, and folds silently what was decided.
+ * One input partition for as long as this process owns it. Output and position first, then the state: w ≤ C always, so
+ * whatever dies between them, the next owner folds silently what was decided, and decides what was not.
  */
 export class PartitionWorker {
-  private readonly input: PartitionInput;
+  private readonly input: InputLog;
   private readonly ports: WorkerPorts;
   private readonly options: WorkerOptions;
   private readonly checkpoint: Checkpoint;
-  /** records below it were decided by an earlier owner: they are only folded */
-  private decideFrom = 0;
-  /** decided without history since the store went away: the state must be folded anew when it is back */
-  private detached = false;
-  /** while detached: a look at the store is under way; it has answered */
-  private probing = false;
-  private storeIsBack = false;
+  private readonly attempts: Attempts;
+  private readonly absence: StoreAbsence;
+  /** what is committed: records below its offset were decided, they are only folded */
+  private position: Position | null = null;
+  private poison: readonly number[] = [];
+  /** of the last record that is in the state in memory */
+  private folded: LogMark | null = null;
+  /** first offset that may come next */
+  private expected = 0;
   private busy = false;
+  private keepingAlive: Promise<void> | null = null;
+  private committedAtMs = 0;
+  private deadLetterCut = -1;
   /** what is in memory is ours, and all of it was committed; else nothing of it may be flushed */
   private holdsState = false;
   private saidAtMs = -Infinity;
 
-  constructor(input: PartitionInput, ports: WorkerPorts, options: WorkerOptions) {
+  constructor(input: InputLog, ports: WorkerPorts, options: WorkerOptions) {
     this.input = input;
     this.ports = ports;
     this.options = options;
     this.checkpoint = new Checkpoint(ports, options);
+    this.attempts = new Attempts(ports.store, ports.processId, ports.log);
+    this.absence = new StoreAbsence(ports.store);
   }
 
-  /** Finds out where the log, the group and the state stand. @returns the offset to read from */
+  /**
+   * Fences the owners before, and finds out where ledger, output, state and log stand. @returns the offset to read from.
+   * Throws as `planAcquisition` and its ports do; then it may be called again.
+   */
   async acquire(): Promise<number> {
-    const { histories, store, log } = this.ports;
+    const { histories, log } = this.ports;
+    const { input } = this;
     this.holdsState = false;
-    this.detached = false;
-    this.storeIsBack = false;
+    this.position = null;
+    this.absence.over();
     await histories.settled();
-    const start = await planAcquisition(this.input, store, this.ports.engine.plan.layout.fingerprint, {
-      startPolicy: this.options.startPolicy,
-      log,
-    });
-    histories.restart(start.watermark);
+    const start = await takeOver(input, this.ports, this.options);
+    const poison = await this.attempts.begin(start.position.offset);
+    this.poison = poison < 0 ? start.position.poison : [...start.position.poison, poison].slice(-POISON_MAX);
+    if (poison >= 0) log.error('a record has ended the process again and again: it is put aside', this.place(poison));
+    histories.restart(start.watermark, start.knownSinceMs ?? Number.NaN);
     histories.position = start.readFrom;
-    this.decideFrom = start.decideFrom;
+    this.folded = { ...start.position.mark, lastOffset: -1, lastHash: '' };
+    histories.noteOf = () => encodeNote({ mark: this.folded!, knownSinceMs: histories.knownSinceMs });
+    this.position = start.position;
+    this.expected = start.readFrom;
+    // From now on there is a position, whatever dies: output without one would be a riddle.
+    await this.publish([], { ...start.position, poison: this.poison });
     this.checkpoint.begin();
     this.holdsState = true;
-    log.info('partition acquired', {
-      topic: this.input.topic,
-      partition: this.input.partition,
-      offset: start.decideFrom,
-      records: start.decideFrom - start.readFrom,
-    });
+    const records = start.position.offset - start.readFrom;
+    log.info('partition acquired', { ...this.place(start.position.offset), records });
     return start.readFrom;
   }
 
@@ -97,21 +91,19 @@ export class PartitionWorker {
     this.checkpoint.check();
     this.busy = true;
     try {
-      const { records } = batch;
-      let silent = 0;
-      while (silent < records.length && records[silent]!.offset < this.decideFrom) silent++;
-      if (silent > 0) await this.fold(silent === records.length ? records : records.slice(0, silent));
-      const rest = silent === 0 ? records : records.slice(silent);
-      if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
-      else if (nextOffset > this.decideFrom) await this.commit(nextOffset);
-      if (!this.detached && this.holdsState) {
-        this.ports.histories.position = nextOffset;
-        const waits = this.options.onUnavailable === 'stop';
-        await this.checkpoint.afterBatch(records.length, this.input.signal, waits);
-        if (!waits && this.checkpoint.isStuck) this.detached = true;
+      await this.keepingAlive;
+      const records = this.checked(batch.records);
+      let done = 0;
+      while (this.attempts.singly && done < records.length) {
+        const record = records[done]!;
+        await this.attempts.trying(record.offset, this.position!.offset);
+        done++;
+        await this.step({ ...batch, records: [record] }, done < records.length ? record.offset + 1 : nextOffset);
       }
+      if (done < records.length) await this.step({ ...batch, records: records.slice(done) }, nextOffset);
     } catch (thrown) {
       this.holdsState = false;
+      this.position = null;
       throw thrown;
     } finally {
       this.busy = false;
@@ -120,9 +112,14 @@ export class PartitionWorker {
     }
   }
 
-  /** From a timer: state does not wait for the next batch to be flushed. */
+  /** From a timer: state does not wait for the next batch to be flushed, and an idle partition is not forgotten. */
   tick(): void {
-    if (this.holdsState && !this.busy && !this.detached) this.checkpoint.tick();
+    if (!this.holdsState || this.busy || this.absence.lasts) return;
+    this.checkpoint.tick();
+    const nowMs = this.ports.clock.monotonicMs();
+    if (this.keepingAlive === null && nowMs - this.committedAtMs >= this.options.keepAliveMs) {
+      this.keepingAlive = this.keepAlive().finally(() => (this.keepingAlive = null));
+    }
   }
 
   /**
@@ -131,7 +128,10 @@ export class PartitionWorker {
    */
   async release(flush: boolean): Promise<void> {
     try {
-      if (flush && this.holdsState && !this.detached && !this.busy) await this.checkpoint.finish();
+      if (flush && this.holdsState && !this.absence.lasts && !this.busy) {
+        await this.checkpoint.finish();
+        this.attempts.end();
+      }
     } finally {
       this.holdsState = false;
       // A batch in hand still needs its histories; they are cleared behind it.
@@ -139,36 +139,95 @@ export class PartitionWorker {
     }
   }
 
+  /** Never rejects: the next batch finds that there is no position any more. */
+  private async keepAlive(): Promise<void> {
+    try {
+      await this.publish([], this.position!);
+    } catch (thrown) {
+      this.position = null;
+      this.ports.observer.failed(toFraudstreamError(thrown).code);
+    }
+  }
+
+  /** What comes must follow what was handled: a batch that was fetched before a seek, or for another owner, is stale. */
+  private checked(records: readonly InputRecord[]): readonly InputRecord[] {
+    const first = records[0];
+    if (this.position === null)
+      throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition is not acquired', this.place());
+    if (first !== undefined && first.offset < this.expected) {
+      const detail = `a stale batch begins at ${first.offset}, ${this.expected} comes next`;
+      throw new FraudstreamError('FS_KAFKA_FENCED', detail, this.place(first.offset));
+    }
+    const { histories } = this.ports;
+    if (first !== undefined && Number.isNaN(histories.knownSinceMs)) {
+      // What was lost before this record was logged before it, and reached at most the skew into the future.
+      histories.knownSinceMs = first.timestampMs < 0 ? 0 : first.timestampMs + this.options.futureSkewMs;
+    }
+    if (this.poison.length === 0) return records;
+    return records.map((one) => {
+      if (!this.poison.includes(one.offset)) return one;
+      const failure = new FraudstreamError('FS_INPUT_POISON', '', this.place(one.offset));
+      return { ...one, failure };
+    });
+  }
+
+  private async step(batch: InputBatch, nextOffset: number): Promise<void> {
+    const { records } = batch;
+    const { histories } = this.ports;
+    const decideFrom = this.position!.offset;
+    let silent = 0;
+    while (silent < records.length && records[silent]!.offset < decideFrom) silent++;
+    if (silent > 0) await this.fold(silent === records.length ? records : records.slice(0, silent));
+    const rest = silent === 0 ? records : records.slice(silent);
+    if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
+    this.expected = nextOffset;
+    if (this.absence.lasts || !this.holdsState) return;
+    this.mark(records[records.length - 1]!);
+    histories.position = Math.min(nextOffset, this.position!.offset);
+    const waits = this.options.onUnavailable === 'stop';
+    await this.checkpoint.afterBatch(records.length, this.input.signal, waits);
+    if (!waits && this.checkpoint.isStuck) this.absence.begin();
+  }
+
+  private mark(last: InputRecord): void {
+    this.folded = markOf(this.folded!, last);
+  }
+
   private async fold(records: readonly InputRecord[]): Promise<void> {
     const { engine, histories, clock, log, observer } = this.ports;
-    await this.patiently(() => engine.foldSilently(records, histories));
+    await patiently(this.input, this.ports, () => engine.foldSilently(records, histories));
     observer.folded(records.length);
     if (clock.monotonicMs() - this.saidAtMs > PROGRESS_EVERY_MS) {
       this.saidAtMs = clock.monotonicMs();
-      const { topic, partition } = this.input;
-      log.info('folding what was decided', { topic, partition, offset: histories.position, to: this.decideFrom });
+      log.info('folding what was decided', { ...this.place(histories.position), to: this.position!.offset });
     }
   }
 
   private async decide(batch: InputBatch, nextOffset: number): Promise<void> {
     const { engine, histories, observer, clock } = this.ports;
-    if (this.detached) this.reattach();
-    const result = await this.patiently(async () => {
-      if (this.detached) return engine.decide(batch, null);
+    this.absence.check();
+    const result = await patiently(this.input, this.ports, async () => {
+      if (this.absence.lasts) return engine.decide(batch, null);
       try {
         return await engine.decide(batch, histories);
       } catch (thrown) {
         const away = toFraudstreamError(thrown).code === 'FS_STATE_UNAVAILABLE';
         if (!away || this.options.onUnavailable === 'stop') throw thrown;
-        this.detached = true;
+        this.absence.begin();
         return engine.decide(batch, null);
       }
     });
     observer.batch(result.report);
     const before = clock.monotonicMs();
-    await this.publish(result.outputs);
-    await this.commit(nextOffset);
     const last = batch.records[batch.records.length - 1]!;
+    await this.publish(result.outputs, {
+      ...this.position!,
+      offset: nextOffset,
+      mark: markOf(this.position!.mark, last),
+      lastDecision: Math.max(this.position!.lastDecision, result.lastDecision),
+      fingerprint: engine.plan.layout.fingerprint,
+    });
+    this.attempts.survived();
     observer.published({
       partition: batch.partition,
       records: batch.records.length,
@@ -180,82 +239,37 @@ export class PartitionWorker {
     });
   }
 
-  /**
-   * When the store is back, what was decided without it must be folded: the partition is acquired anew. The look at the
-   * store is not waited for: one that hangs must not hold up decisions.
-   */
-  private reattach(): void {
-    if (this.storeIsBack) {
-      throw new FraudstreamError('FS_STATE_CONFLICT', 'the store is back; what was decided without it is folded now');
-    }
-    if (!this.probing) void this.probe();
-  }
-
-  private async probe(): Promise<void> {
-    this.probing = true;
+  /** A dead letter that its topic refuses for its size must not halt the partition: the next time its value is cut. */
+  private async publish(outputs: readonly OutputRecord[], position: Position): Promise<void> {
+    const { signal } = this.input;
+    if (signal.aborted) throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition was taken away', this.place());
+    const cut = DEAD_LETTER_CUTS[this.deadLetterCut];
+    const fitting =
+      cut === undefined
+        ? outputs
+        : outputs.map((one) => (one.stream === 'dead-letter' ? truncateDeadLetter(one, cut) : one));
     try {
-      await this.ports.store.readState();
-      this.storeIsBack = this.detached;
-    } catch {
-      // still away
-    } finally {
-      this.probing = false;
+      await this.ports.publisher.publish(fitting, position, signal);
+    } catch (thrown) {
+      const error = toFraudstreamError(thrown);
+      this.ports.observer.failed(error.code);
+      if (error.code !== 'FS_OUTPUT_TOO_LARGE' || this.deadLetterCut >= DEAD_LETTER_CUTS.length - 1) throw error;
+      const bytes = DEAD_LETTER_CUTS[++this.deadLetterCut]!;
+      this.ports.log.warn('an output is refused for its size: dead letters are cut', { ...this.place(), bytes });
+      throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', error.message, this.place(), { cause: error });
     }
+    this.position = position;
+    this.committedAtMs = this.ports.clock.monotonicMs();
+    if (outputs.length > 0) this.deadLetterCut = -1;
   }
 
-  /**
-   * The outputs stay as they are while Kafka is away; equal records may be written twice, never other ones. A dead letter
-   * that its topic refuses for its size must not halt the partition: its value is cut.
-   */
-  private async publish(outputs: readonly OutputRecord[]): Promise<void> {
-    if (outputs.length === 0) return;
-    let fitting = outputs;
-    for (let cut = 0; ; cut++) {
-      try {
-        await this.patiently(() => this.ports.sink.write(fitting));
-        return;
-      } catch (thrown) {
-        const bytesMax = DEAD_LETTER_CUTS[cut];
-        if (bytesMax === undefined || toFraudstreamError(thrown).code !== 'FS_OUTPUT_TOO_LARGE') throw thrown;
-        const { topic, partition } = this.input;
-        this.ports.log.warn('an output is refused for its size: dead letters are cut', {
-          topic,
-          partition,
-          code: 'FS_OUTPUT_TOO_LARGE',
-          bytes: bytesMax,
-        });
-        fitting = fitting.map((one) => (one.stream === 'dead-letter' ? truncateDeadLetter(one, bytesMax) : one));
-      }
-    }
-  }
-
-  private commit(nextOffset: number): Promise<void> {
-    return this.patiently(() => this.input.commit(nextOffset));
-  }
-
-  /** Waits and tries again while somebody we need is away; nothing has changed in between. */
-  private async patiently<T>(attempt: () => Promise<T>): Promise<T> {
-    const { observer, log, pause } = this.ports;
-    const { signal, topic, partition } = this.input;
-    for (let waitMs = RETRY_MS_MIN; ; waitMs = Math.min(RETRY_MS_MAX, waitMs * 2)) {
-      try {
-        return await attempt();
-      } catch (thrown) {
-        const error = toFraudstreamError(thrown);
-        observer.failed(error.code);
-        if (!PATIENT.has(error.code) || signal.aborted) throw error;
-        log.warn('waiting', { topic, partition, code: error.code, reason: error.message, retry_in_ms: waitMs });
-        await pause(waitMs, signal);
-        if (signal.aborted) throw error;
-      }
-    }
+  private place(offset?: number): { topic: string; partition: number; offset?: number } {
+    const { topic, partition } = this.input;
+    return offset === undefined ? { topic, partition } : { topic, partition, offset };
   }
 }
 
-/** Others are retriable too, but only by acquiring the partition anew. */
-const PATIENT: ReadonlySet<string> = new Set([
-  'FS_STATE_UNAVAILABLE',
-  'FS_REGISTRY_UNAVAILABLE',
-  'FS_KAFKA_UNAVAILABLE',
-  'FS_KAFKA_TOPIC_MISSING',
-]);
+function markOf(mark: LogMark, last: InputRecord): LogMark {
+  const lastHash = hashOf(last);
+  return { ...mark, lastOffset: lastHash === '' ? -1 : last.offset, lastHash };
+}

@@ -57,5 +57,7 @@ export interface Observer {
   published(report: PublishReport): void;
   flushed(report: { users: number; bytes: number; flushMs: number }): void;
   folded(records: number): void;
+  /** records that are not in the partition of their key */
+  misplaced(records: number): void;
   failed(code: ErrorCode): void;
 }

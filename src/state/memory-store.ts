@@ -1,7 +1,17 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { BlobArena } from './blob-arena.ts';
 import { checkFlushRequest } from './flush-request.ts';
-import type { FlushRequest, LoadResult, PartitionId, PartitionState, PartitionStore, StateStore } from './store.ts';
+import type {
+  FlushRequest,
+  LoadResult,
+  PartitionId,
+  PartitionState,
+  PartitionStore,
+  StateStore,
+  StoredBlob,
+} from './store.ts';
+
+const SCAN_COUNT = 500;
 
 /**
  * State in this process: the embedded default. It lives as long as the store object; `open` of the same partition
@@ -40,7 +50,8 @@ class MemoryPartitionStore implements PartitionStore {
   private readonly id: PartitionId;
   private numbers = new Map<string, number>();
   private arena = new BlobArena();
-  private state: PartitionState = { watermark: null, fingerprint: null };
+  private state: PartitionState = { watermark: null, fingerprint: null, note: null };
+  private attempt: string | null = null;
 
   constructor(id: PartitionId) {
     this.id = id;
@@ -70,15 +81,33 @@ class MemoryPartitionStore implements PartitionStore {
       if (number === undefined) this.numbers.set(key, this.arena.add(blob));
       else this.arena.replace(number, blob);
     }
-    this.state = { watermark: request.watermark, fingerprint: request.fingerprint };
+    this.state = { watermark: request.watermark, fingerprint: request.fingerprint, note: request.note };
     this.arena.clean();
   }
 
   drop(): Promise<void> {
-    this.state = { watermark: null, fingerprint: null };
+    this.state = { watermark: null, fingerprint: null, note: null };
     this.numbers = new Map();
     this.arena = new BlobArena();
     return Promise.resolve();
+  }
+
+  readAttempt(): Promise<string | null> {
+    return Promise.resolve(this.attempt);
+  }
+
+  writeAttempt(text: string | null): Promise<void> {
+    this.attempt = text;
+    return Promise.resolve();
+  }
+
+  // async, as the port says; there is nothing to wait for
+  // eslint-disable-next-line @typescript-eslint/require-await
+  async *scan(): AsyncGenerator<readonly StoredBlob[]> {
+    const numbers = [...this.numbers];
+    for (let at = 0; at < numbers.length; at += SCAN_COUNT) {
+      yield numbers.slice(at, at + SCAN_COUNT).map(([key, number]) => ({ key, blob: this.arena.view(number) }));
+    }
   }
 
   private checkOwner(request: FlushRequest): void {

@@ -27,6 +27,10 @@ export class PartitionHistories {
   private flight: Promise<void> | null = null;
   /** next input offset to fold */
   position = 0;
+  /** histories are complete from this event time (ms) on: 0 = from the beginning */
+  knownSinceMs = 0;
+  /** what is written beside the watermark of a flush that begins now */
+  noteOf: () => string = () => '';
   hits = 0;
   misses = 0;
 
@@ -50,8 +54,9 @@ export class PartitionHistories {
   }
 
   /** Forgets what is in memory and starts from what is stored. */
-  restart(watermark: number | null): void {
+  restart(watermark: number | null, knownSinceMs = 0): void {
     this.cache.clear();
+    this.knownSinceMs = knownSinceMs;
     this.storedWatermark = watermark;
     this.flyingWatermark = null;
     this.position = watermark ?? 0;
@@ -124,7 +129,7 @@ export class PartitionHistories {
     const blobs = entries.map((entry) => encodeHistory(entry.history));
     const bytes = blobs.reduce((sum, blob) => sum + blob.length, 0);
     this.flyingWatermark = watermark;
-    const flight = this.write(entries, blobs, watermark);
+    const flight = this.write(entries, blobs, watermark, this.noteOf());
     this.flight = flight.catch(() => undefined);
     return flight.then(() => ({ users: entries.length, bytes }));
   }
@@ -134,12 +139,18 @@ export class PartitionHistories {
     while (this.flight) await this.flight;
   }
 
-  private async write(entries: readonly CacheEntry[], blobs: readonly Uint8Array[], watermark: number): Promise<void> {
+  private async write(
+    entries: readonly CacheEntry[],
+    blobs: readonly Uint8Array[],
+    watermark: number,
+    note: string,
+  ): Promise<void> {
     try {
       await this.store.flush({
         expectedWatermark: this.storedWatermark,
         watermark,
         fingerprint: this.layout.fingerprint,
+        note,
         keys: entries.map((entry) => entry.key),
         blobs,
       });

@@ -21,6 +21,8 @@ export interface PartitionState {
   readonly watermark: number | null;
   /** layout fingerprint the blobs were written with; null as above */
   readonly fingerprint: string | null;
+  /** what the owner noted beside it (`state-note.ts`); null as above */
+  readonly note: string | null;
 }
 
 export interface LoadResult {
@@ -35,6 +37,8 @@ export interface FlushRequest {
   readonly expectedWatermark: number | null;
   readonly watermark: number;
   readonly fingerprint: string;
+  /** written with the watermark, not compared */
+  readonly note: string;
   readonly keys: readonly string[];
   /** same length as keys */
   readonly blobs: readonly Uint8Array[];
@@ -49,6 +53,17 @@ export interface PartitionStore {
    * expected (nothing of that slice is written then), FS_STATE_UNAVAILABLE when the outcome is unknown.
    */
   flush(request: FlushRequest): Promise<void>;
-  /** Removes every key of this partition, the watermark first. */
+  /** Removes every key of this partition, the watermark first. The attempt stays. */
   drop(): Promise<void>;
+  /** A few words on what is being tried, which outlive the process; null = nothing. */
+  readAttempt(): Promise<string | null>;
+  /** null removes it. */
+  writeAttempt(text: string | null): Promise<void>;
+  /** All histories, some at a time, in no order. What is written meanwhile may be in it or not. */
+  scan(): AsyncIterable<readonly StoredBlob[]>;
+}
+
+export interface StoredBlob {
+  readonly key: string;
+  readonly blob: Uint8Array;
 }

@@ -6,7 +6,7 @@ import { Fetcher } from './fetcher.ts';
 import { kafkaErrorType } from './kafka-errors.ts';
 import type { Cluster } from './kafkajs-internals.ts';
 import { Leaders } from './leaders.ts';
-import { checkOffset, readLogRange, type LogRange } from './log-offsets.ts';
+import { checkOffset } from './log-offsets.ts';
 import { Membership, type Generation } from './membership.ts';
 import { PartitionTask } from './partition-task.ts';
 
@@ -99,10 +99,10 @@ export class KafkaConsumer {
     };
   }
 
-  /** Where the log of a partition begins and ends now. Throws FS_KAFKA_UNAVAILABLE when not connected. */
-  async logRange(topic: string, partition: number): Promise<LogRange> {
+  /** How many partitions a topic had when the metadata was last read. Throws FS_KAFKA_UNAVAILABLE when not connected. */
+  partitionCount(topic: string): number {
     if (this.leaders === null) throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', 'the consumer is not connected');
-    return readLogRange(this.leaders, topic, partition);
+    return this.leaders.partitionCount(topic);
   }
 
   private task(topic: string, partition: number): PartitionTask | undefined {

@@ -3,18 +3,13 @@ import type { KafkaClient } from './client.ts';
 import { fromKafka, fromKafkaCode, isCoordinatorMoved, isTransport } from './kafka-errors.ts';
 import { dropConnections, type Broker, type Cluster } from './kafkajs-internals.ts';
 import { settlesWithin } from './backoff.ts';
+import type { CommittedOffset, Ledger } from '../ledger.ts';
 
 /** The committed offsets of a group, by connections of their own: never through a consumer's view of them. */
 
-export interface CommittedOffset {
-  readonly offset: number;
-  /** what the committer noted beside it; '' when nothing */
-  readonly metadata: string;
-}
-
 const TRIES_MAX = 8;
 
-export class GroupOffsets {
+export class GroupOffsets implements Ledger {
   private readonly cluster: Cluster;
   private readonly groupId: string;
   private coordinator: Broker | null = null;

@@ -44,7 +44,7 @@ export class KafkaOutputLog implements OutputLog {
       this.lastDecision(partition),
       this.lastDeadLetter(partition),
     ]);
-    return { lastDecision, lastDeadLetter, untouched: whole.end === 0 };
+    return { lastDecision, lastDeadLetter, untouched: whole.start === 0 && lastDecision === null };
   }
 
   private async lastDecision(partition: number): Promise<number | null> {

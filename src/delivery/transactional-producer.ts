@@ -1,0 +1,187 @@
+import type { Clock } from '../domain/clock.ts';
+import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import type {
+  OffsetToCommit,
+  ProduceBatch,
+  ProducerIdentity,
+  RecordToProduce,
+  TopicPartition,
+  Transaction,
+  TransactionRequests,
+} from '../transport/transactions.ts';
+
+export interface TransactionalProducerOptions {
+  readonly transactionalId: string;
+  /** group whose offsets it commits */
+  readonly group: string;
+  /** after this the coordinator aborts what is open; readers wait for it that long, and up to 10 s more */
+  readonly transactionTimeoutMs: number;
+  /** of one record batch, before compression */
+  readonly batchBytesMax: number;
+  /** how long `fence` goes on trying */
+  readonly fenceTimeoutMs: number;
+}
+
+export interface ProducerPorts {
+  readonly requests: TransactionRequests;
+  readonly clock: Clock;
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface RecordTo extends TopicPartition {
+  readonly record: RecordToProduce;
+}
+
+/** Sequence numbers wrap at 2^31, where brokers and clients differ: a new identity comes long before. */
+const RECORDS_MAX = 2 ** 30;
+const BUSY_MS_MIN = 2;
+const BUSY_MS_MAX = 20;
+const AWAY_MS_MIN = 50;
+const AWAY_MS_MAX = 2_000;
+const RECORD_OVERHEAD_BYTES = 96;
+
+/**
+ * One transaction at a time: records and the offset that they come from, or neither. After any error but "busy" its identity
+ * is thrown away, and only `fence` gives it a new one: a producer that aborts and goes on may have the broker take its next
+ * batch for a copy of the aborted one, and lose it in silence (KafkaJS rolls its sequence back; measured).
+ */
+export class TransactionalProducer {
+  private readonly ports: ProducerPorts;
+  private readonly options: TransactionalProducerOptions;
+  private identity: ProducerIdentity | null = null;
+  /** next sequence number by topic and partition */
+  private readonly sequences = new Map<string, number>();
+  private records = 0;
+
+  constructor(ports: ProducerPorts, options: TransactionalProducerOptions) {
+    this.ports = ports;
+    this.options = options;
+  }
+
+  /**
+   * Becomes the only writer: earlier identities of this transactional id are refused from now on, and what they left open
+   * is aborted or completed. Throws FS_KAFKA_UNAVAILABLE at the deadline, FS_KAFKA_REFUSED at once.
+   */
+  async fence(signal: AbortSignal): Promise<void> {
+    const { requests, clock, pause } = this.ports;
+    const { transactionalId, transactionTimeoutMs, fenceTimeoutMs } = this.options;
+    this.identity = null;
+    const deadlineMs = clock.monotonicMs() + fenceTimeoutMs;
+    let awayMs = AWAY_MS_MIN;
+    for (;;) {
+      try {
+        const identity = await requests.init(transactionalId, transactionTimeoutMs);
+        this.sequences.clear();
+        this.records = 0;
+        this.identity = identity;
+        return;
+      } catch (thrown) {
+        const error = toFraudstreamError(thrown, 'FS_KAFKA_UNAVAILABLE');
+        if (!error.retriable || signal.aborted) throw error;
+        if (clock.monotonicMs() >= deadlineMs) {
+          const detail = `no answer to the initialisation of ${transactionalId} for ${fenceTimeoutMs} ms; last: ${error.message}`;
+          throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', detail, {}, { cause: error });
+        }
+        const busy = error.code === 'FS_KAFKA_BUSY';
+        await pause(busy ? BUSY_MS_MAX : awayMs, signal);
+        if (!busy) awayMs = Math.min(AWAY_MS_MAX, awayMs * 2);
+      }
+    }
+  }
+
+  /** Resolves when the transaction is committed. Rejects when it is not, or when nobody knows: then `fence` comes next. */
+  async commit(records: readonly RecordTo[], position: OffsetToCommit, signal: AbortSignal): Promise<void> {
+    const { identity } = this;
+    if (identity === null) throw new FraudstreamError('FS_KAFKA_FENCED', 'the producer was thrown away after an error');
+    this.identity = null;
+    if (this.records + records.length > RECORDS_MAX) {
+      throw new FraudstreamError(
+        'FS_KAFKA_FENCED',
+        `this producer has numbered ${this.records} records: it is renewed`,
+      );
+    }
+    const { requests } = this.ports;
+    const { transactionalId, group } = this.options;
+    const transaction: Transaction = { transactionalId, identity };
+    const rounds = this.roundsOf(records);
+    const partitions = rounds[0] ?? [];
+    const begun = [this.unlessBusy(() => requests.addOffsets(transaction, group), signal)];
+    if (partitions.length > 0) {
+      begun.unshift(this.unlessBusy(() => requests.addPartitions(transaction, partitions.map(placeOf)), signal));
+    }
+    await all(begun);
+    await all([this.produce(transaction, rounds), requests.commitOffset(transaction, group, position)]);
+    await requests.end(transaction, true);
+    this.identity = identity;
+  }
+
+  private async produce(transaction: Transaction, rounds: readonly ProduceBatch[][]): Promise<void> {
+    for (const batches of rounds) await this.ports.requests.produce(transaction, batches);
+  }
+
+  /** The n-th round holds the n-th batch of each partition: their order within a partition is that of their sequences. */
+  private roundsOf(records: readonly RecordTo[]): ProduceBatch[][] {
+    const byPlace = new Map<string, { place: TopicPartition; parts: RecordToProduce[][]; bytes: number }>();
+    for (const { topic, partition, record } of records) {
+      const name = `${topic}/${partition}`;
+      let entry = byPlace.get(name);
+      if (!entry) byPlace.set(name, (entry = { place: { topic, partition }, parts: [[]], bytes: 0 }));
+      const bytes = bytesOf(record);
+      if (entry.bytes + bytes > this.options.batchBytesMax && entry.bytes > 0) {
+        entry.parts.push([]);
+        entry.bytes = 0;
+      }
+      entry.bytes += bytes;
+      entry.parts[entry.parts.length - 1]!.push(record);
+    }
+    const rounds: ProduceBatch[][] = [];
+    for (const [name, { place, parts }] of byPlace) {
+      let sequence = this.sequences.get(name) ?? 0;
+      parts.forEach((part, round) => {
+        (rounds[round] ??= []).push({ ...place, sequence, records: part });
+        sequence += part.length;
+      });
+      this.sequences.set(name, sequence);
+    }
+    this.records += records.length;
+    return rounds;
+  }
+
+  /** The transaction before is committed, but its markers are still being written: the one refusal that only means "later". */
+  private async unlessBusy(request: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, pause } = this.ports;
+    const deadlineMs = clock.monotonicMs() + this.options.transactionTimeoutMs;
+    for (let waitMs = BUSY_MS_MIN; ; waitMs = Math.min(BUSY_MS_MAX, waitMs + 1)) {
+      try {
+        await request();
+        return;
+      } catch (thrown) {
+        const busy = toFraudstreamError(thrown).code === 'FS_KAFKA_BUSY';
+        if (!busy || signal.aborted || clock.monotonicMs() >= deadlineMs) throw thrown;
+        await pause(waitMs, signal);
+      }
+    }
+  }
+}
+
+/** Waits for all of them, also when one fails: nothing of a transaction is on its way when its producer is thrown away. */
+async function all(requests: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(requests);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function placeOf({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}
+
+function bytesOf({ key, value, headers }: RecordToProduce): number {
+  let bytes = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
+  if (headers === null) return bytes;
+  for (const name of Object.keys(headers)) {
+    const values = headers[name]!;
+    for (const one of Buffer.isBuffer(values) ? [values] : (values as readonly Buffer[])) {
+      bytes += 3 * name.length + one.length + 10;
+    }
+  }
+  return bytes;
+}

@@ -1,0 +1,14 @@
+/** What a read-committed reader finds at the end of the output of one input partition: the witness of what was decided. */
+export interface OutputTail {
+  /** input offset of the last decision; null when no decision is there */
+  readonly lastDecision: number | null;
+  /** highest input offset among the last dead letters of this partition; null when none is near the end */
+  readonly lastDeadLetter: number | null;
+  /** no decision of ours was ever written: the log begins at 0 and holds none (aborted ones are none) */
+  readonly untouched: boolean;
+}
+
+export interface OutputLog {
+  /** Throws FS_KAFKA_UNAVAILABLE or FS_KAFKA_REFUSED. */
+  tail(partition: number): Promise<OutputTail>;
+}
