@@ -16,7 +16,7 @@ import {
   type ToolResult,
 } from './process.ts';
 
-/** A real Kafka from Maven jars: KRaft, node 1 is controller and broker, further nodes are brokers. */
+/** A real Kafka from Maven jars: KRaft, all nodes are brokers, the first ones controllers too. */
 
 const CLASSPATH = join(CACHE, 'kafka', '*');
 const READY_TIMEOUT_MS = 60_000;
@@ -40,6 +40,10 @@ Configuration:
 export interface KafkaOptions {
   /** brokers, default 1 */
   readonly brokers?: number;
+  /** how many of them are controllers, default 1: with 3 any one may die and leaders are still elected */
+  readonly controllers?: number;
+  /** host port that clients are told instead of a broker's own, for a proxy in between; one broker only */
+  readonly advertisedPort?: number;
   /** further server properties */
   readonly properties?: Readonly<Record<string, string | number>>;
   /** default 512 */
@@ -100,21 +104,23 @@ function properties(options: {
   node: number;
   brokers: number;
   port: number;
-  controllerPort: number;
+  advertisedPort: number;
+  controllerPorts: readonly number[];
   data: string;
   extra: Readonly<Record<string, string | number>>;
 }): string {
-  const { node, brokers, port, controllerPort, data, extra } = options;
-  const controller = node === 1;
+  const { node, brokers, port, advertisedPort, controllerPorts, data, extra } = options;
+  const controllerPort = controllerPorts[node - 1];
+  const controller = controllerPort !== undefined;
   const replicas = Math.min(3, brokers);
   const all: Record<string, string | number> = {
     'process.roles': controller ? 'broker,controller' : 'broker',
     'node.id': node,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+    'controller.quorum.voters': controllerPorts.map((one, index) => `${index + 1}@127.0.0.1:${one}`).join(','),
     'controller.listener.names': 'CONTROLLER',
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     listeners: `PLAINTEXT://127.0.0.1:${port}${controller ? `,CONTROLLER://127.0.0.1:${controllerPort}` : ''}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${advertisedPort}`,
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': data,
     'offsets.topic.replication.factor': replicas,
@@ -146,7 +152,10 @@ async function formattedFolder(): Promise<string> {
   const work = temporaryFolder('format');
   const data = join(work, 'data');
   const file = join(work, 'server.properties');
-  writeFileSync(file, properties({ node: 1, brokers: 1, port: 9092, controllerPort: 9093, data, extra: {} }));
+  writeFileSync(
+    file,
+    properties({ node: 1, brokers: 1, port: 9092, advertisedPort: 9092, controllerPorts: [9093], data, extra: {} }),
+  );
   const result = await runProcess('java', [
     '-cp',
     CLASSPATH,
@@ -198,7 +207,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   const folder = temporaryFolder('kafka');
   removeAtExit(folder);
   const cluster = clusterId();
-  const [controllerPort, ...ports] = await freePorts(brokers + 1);
+  const free = await freePorts(brokers + (options.controllers ?? 1));
+  const [ports, controllerPorts] = [free.slice(0, brokers), free.slice(brokers)];
   const log4j = join(folder, 'log4j2.yaml');
   writeFileSync(log4j, LOG4J);
   const bootstrap = ports.map((port) => `127.0.0.1:${port}`).join(',');
@@ -208,7 +218,8 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
     copyFormatted(template, data, node, cluster);
     const file = join(folder, `node-${node}.properties`);
     const extra = options.properties ?? {};
-    writeFileSync(file, properties({ node, brokers, port, controllerPort: controllerPort ?? 0, data, extra }));
+    const advertisedPort = options.advertisedPort ?? port;
+    writeFileSync(file, properties({ node, brokers, port, advertisedPort, controllerPorts, data, extra }));
     return { node, port, file, log: join(folder, `node-${node}.log`), process: undefined as ServerProcess | undefined };
   });
   const nodeOf = (node: number): (typeof nodes)[number] => {
