@@ -107,6 +107,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         onUnavailable: settings['state.on-unavailable'],
         flushIntervalMs: settings['state.flush-interval'],
         flushRecordsMax: settings['state.flush-records-max'],
+        flushBytesMax: settings['state.flush-bytes-max'],
       },
     );
     const consumer: KafkaConsumer = new KafkaConsumer(

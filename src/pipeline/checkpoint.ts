@@ -8,6 +8,8 @@ export interface CheckpointOptions {
   readonly flushIntervalMs: number;
   /** most records of the partition that a restart must fold again */
   readonly flushRecordsMax: number;
+  /** most bytes of histories that wait to be written */
+  readonly flushBytesMax: number;
 }
 
 interface CheckpointPorts {
@@ -52,7 +54,13 @@ export class Checkpoint {
 
   /** Too much waits for a flush, and the last one was not answered. */
   get isStuck(): boolean {
-    return this.unresolved !== null && this.records >= 2 * this.options.flushRecordsMax;
+    return this.unresolved !== null && this.isFull;
+  }
+
+  /** As much as one flush may hold waits while another is under way: the next batch must wait as well. */
+  private get isFull(): boolean {
+    const { flushRecordsMax, flushBytesMax } = this.options;
+    return this.records >= 2 * flushRecordsMax || this.ports.histories.dirtyBytes >= 2 * flushBytesMax;
   }
 
   /**
@@ -64,7 +72,7 @@ export class Checkpoint {
     const { histories, pause } = this.ports;
     if (this.isDue()) this.startFlush();
     histories.trim();
-    while (this.records >= 2 * this.options.flushRecordsMax && !signal.aborted) {
+    while (this.isFull && !signal.aborted) {
       if (!waits && this.isStuck) break;
       await histories.settled();
       if (this.broken) break;
@@ -99,7 +107,9 @@ export class Checkpoint {
     if (this.broken || this.resolving || this.ports.histories.isFlushing) return false;
     const nowMs = this.ports.clock.monotonicMs();
     if (nowMs < this.retryAtMs) return false;
-    return this.records >= this.options.flushRecordsMax || nowMs - this.flushedAtMs >= this.options.flushIntervalMs;
+    const { flushRecordsMax, flushBytesMax, flushIntervalMs } = this.options;
+    if (this.records >= flushRecordsMax || this.ports.histories.dirtyBytes >= flushBytesMax) return true;
+    return nowMs - this.flushedAtMs >= flushIntervalMs;
   }
 
   private startFlush(): void {

@@ -39,6 +39,8 @@ export class HistoryCache {
   private readonly entries = new Map<string, CacheEntry>();
   private readonly budget: CacheBudget;
   private dirtyEntries: CacheEntry[] = [];
+  /** of the histories that wait to be flushed */
+  dirtyBytes = 0;
 
   constructor(budget: CacheBudget) {
     this.budget = budget;
@@ -81,9 +83,11 @@ export class HistoryCache {
   markDirty(entry: CacheEntry): void {
     const bytes = entry.history.bytes + 2 * entry.key.length;
     this.budget.bytes += bytes - entry.bytes;
+    if (entry.dirty) this.dirtyBytes += bytes - entry.bytes;
     entry.bytes = bytes;
     if (entry.dirty) return;
     entry.dirty = true;
+    this.dirtyBytes += bytes;
     this.dirtyEntries.push(entry);
   }
 
@@ -91,6 +95,7 @@ export class HistoryCache {
   takeDirty(): CacheEntry[] {
     const taken = this.dirtyEntries;
     this.dirtyEntries = [];
+    this.dirtyBytes = 0;
     for (const entry of taken) {
       entry.dirty = false;
       entry.flushing = true;
@@ -127,5 +132,6 @@ export class HistoryCache {
     this.budget.entries -= this.entries.size;
     this.entries.clear();
     this.dirtyEntries = [];
+    this.dirtyBytes = 0;
   }
 }

@@ -49,6 +49,10 @@ export class PartitionHistories {
     return this.cache.dirtyCount;
   }
 
+  get dirtyBytes(): number {
+    return this.cache.dirtyBytes;
+  }
+
   get isFlushing(): boolean {
     return this.flight !== null;
   }
