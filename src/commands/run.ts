@@ -29,6 +29,8 @@ const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 5_000;
 /** brokers forget offsets after 7 days and producer ids after 1 day without use, unless told otherwise */
 const KEEP_ALIVE_MS = 43_200_000;
+/** a member learns by its heartbeat that another one has left: how fast partitions change hands hangs on it */
+const HEARTBEATS_PER_SESSION = 12;
 
 /**
  * `fraudstream run`: decides the payments of a Kafka topic until it is told to stop. Kafka, Redis or the registry being
@@ -121,6 +123,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         batchRecordsMax: settings['batch.records-max'],
         batchValueBytesMax: settings['batch.bytes-max'],
         sessionTimeoutMs: settings['kafka.session-timeout'],
+        heartbeatMs: Math.ceil(settings['kafka.session-timeout'] / HEARTBEATS_PER_SESSION),
       },
       group,
     );

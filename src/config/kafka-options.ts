@@ -1,9 +1,10 @@
 import type { CommandName } from './command-table.ts';
 import type { OptionSpec } from './option-types.ts';
 
-const CLIENT: readonly CommandName[] = ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor'];
+const CLIENT: readonly CommandName[] = ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor', 'state'];
 const RUN: readonly CommandName[] = ['run', 'validate'];
-const RUN_DOCTOR: readonly CommandName[] = ['run', 'validate', 'doctor'];
+const RUN_DOCTOR: readonly CommandName[] = ['run', 'validate', 'doctor', 'state'];
+const RUN_STATE: readonly CommandName[] = ['run', 'validate', 'state'];
 
 const TOPIC = {
   pattern: /^(?!\.\.?$)[a-zA-Z0-9._-]{1,249}$/,
@@ -51,7 +52,7 @@ export const KAFKA_OPTIONS = {
     max: 900_000,
     description:
       'the brokers abort the transaction of a dead process after this time (and up to 10 s more); readers of the output wait so long',
-    commands: RUN,
+    commands: RUN_STATE,
   },
   'kafka.partitioner': {
     type: 'enum',
@@ -59,7 +60,7 @@ export const KAFKA_OPTIONS = {
     default: 'count',
     description:
       'records that are not in the partition of their key (murmur2, as the Java client): count them, send them to the dead letter, or do not look',
-    commands: RUN,
+    commands: RUN_STATE,
   },
   'kafka.compression': {
     type: 'enum',
@@ -70,7 +71,7 @@ export const KAFKA_OPTIONS = {
   },
   'kafka.session-timeout': {
     type: 'duration',
-    default: '10s',
+    default: '6s',
     min: 1_000,
     max: 1_800_000,
     description: 'the group gives the partitions of a silent member to others after this time',
@@ -164,7 +165,7 @@ export const KAFKA_OPTIONS = {
     type: 'string',
     default: 'transactions',
     description: 'input: payments, keyed by user_id; in files, the topic name in decision ids',
-    commands: ['run', 'replay', 'export-features', 'simulate', 'validate', 'dlq', 'doctor', 'demo'],
+    commands: ['run', 'replay', 'export-features', 'simulate', 'validate', 'dlq', 'doctor', 'demo', 'state'],
     ...TOPIC,
   },
   'topics.labels': {
@@ -192,7 +193,7 @@ export const KAFKA_OPTIONS = {
     type: 'string',
     default: 'dead-letter',
     description: 'output: input records that could not be decided, as their original bytes',
-    commands: ['run', 'validate', 'dlq', 'doctor'],
+    commands: ['run', 'validate', 'dlq', 'doctor', 'state'],
     ...TOPIC,
   },
   'topics.create': {

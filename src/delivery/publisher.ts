@@ -1,4 +1,4 @@
-import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { toFraudstreamError } from '../domain/errors.ts';
 import type { OutputRecord, OutputStream } from '../transport/record.ts';
 import type { Sink } from '../transport/sink.ts';
 import type { TopicPartition } from '../transport/transactions.ts';
@@ -67,7 +67,6 @@ export class AtLeastOncePublisher implements Publisher {
   async publish(outputs: readonly OutputRecord[], position: Position, signal: AbortSignal): Promise<void> {
     const { key, producer } = this.ports;
     if (outputs.length > 0) await this.write(outputs, signal);
-    if (signal.aborted) throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition was taken away');
     await producer.commit([], offsetOf(key, position), signal);
   }
 

@@ -241,15 +241,14 @@ export class PartitionWorker {
 
   /** A dead letter that its topic refuses for its size must not halt the partition: the next time its value is cut. */
   private async publish(outputs: readonly OutputRecord[], position: Position): Promise<void> {
-    const { signal } = this.input;
-    if (signal.aborted) throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition was taken away', this.place());
+    // Also when the partition is being taken away: the batch in hand is finished, and whoever owns it by then has fenced us.
     const cut = DEAD_LETTER_CUTS[this.deadLetterCut];
     const fitting =
       cut === undefined
         ? outputs
         : outputs.map((one) => (one.stream === 'dead-letter' ? truncateDeadLetter(one, cut) : one));
     try {
-      await this.ports.publisher.publish(fitting, position, signal);
+      await this.ports.publisher.publish(fitting, position, this.input.signal);
     } catch (thrown) {
       const error = toFraudstreamError(thrown);
       this.ports.observer.failed(error.code);
