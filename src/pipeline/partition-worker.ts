@@ -217,7 +217,6 @@ export class PartitionWorker {
         return engine.decide(batch, null);
       }
     });
-    observer.batch(result.report);
     const before = clock.monotonicMs();
     const last = batch.records[batch.records.length - 1]!;
     await this.publish(result.outputs, {
@@ -228,6 +227,8 @@ export class PartitionWorker {
       fingerprint: engine.plan.layout.fingerprint,
     });
     this.attempts.survived();
+    // Not before: what is decided again after a failure counts once.
+    observer.batch(result.report);
     observer.published({
       partition: batch.partition,
       records: batch.records.length,
