@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string>>;
 export type LogLine = Readonly<Record<string, unknown>> & { readonly message?: string };
 
 /** `{ 'kafka.brokers': x }` → `{ FRAUDSTREAM_KAFKA_BROKERS: x }` */
-function environmentOf(settings: Readonly<Record<string, string | number | boolean>>): Environment {
+export function environmentOf(settings: Readonly<Record<string, string | number | boolean>>): Environment {
   return Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [
       `FRAUDSTREAM_${key.toUpperCase().replaceAll(/[.-]/g, '_')}`,

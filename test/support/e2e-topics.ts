@@ -1,18 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import avro from 'avsc';
-import kafkajs, { type Admin, type Consumer, type IHeaders, type Message, type Producer } from 'kafkajs';
-import lz4 from 'lz4-napi';
+import kafkajs, { type Admin, type Message, type Producer } from 'kafkajs';
 import { REPOSITORY, sleep } from '../servers/process.ts';
+import { readLog, type Raw } from './e2e-log.ts';
 import { until, type Program } from './e2e-process.ts';
 
 /** Kafka as others see it: KafkaJS and avsc as they are, nothing of ours. */
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
-CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: (encoder: { buffer: Buffer }) => lz4.compressFrame(encoder.buffer),
-  decompress: (bytes: Buffer) => lz4.decompressFrame(bytes),
-});
+const { CompressionTypes, Kafka, logLevel } = kafkajs;
 
 const LEADER_MS_MAX = 20_000;
 
@@ -91,22 +87,14 @@ export interface FlaggedRecord {
   history: { event_time: number; amount_minor: number; input_offset: number }[];
 }
 
-export interface Raw {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestampMs: number;
-  readonly key: string | null;
-  readonly value: Buffer | null;
-  readonly headers: IHeaders;
-}
+export type { Raw };
 
 /** @param wireHeader bytes before the Avro: 5 in the Confluent wire format */
-export function decodeDecision(raw: Raw, wireHeader = 0): DecisionRecord {
+export function decodeDecision(raw: Pick<Raw, 'value'>, wireHeader = 0): DecisionRecord {
   return DECISION.fromBuffer((raw.value as Buffer).subarray(wireHeader)) as DecisionRecord;
 }
 
-export function decodeFlagged(raw: Raw, wireHeader = 0): FlaggedRecord {
+export function decodeFlagged(raw: Pick<Raw, 'value'>, wireHeader = 0): FlaggedRecord {
   return FLAGGED.fromBuffer((raw.value as Buffer).subarray(wireHeader)) as FlaggedRecord;
 }
 
@@ -114,7 +102,7 @@ export function decodePayment(raw: Raw, wireHeader = 0): Payment {
   return TRANSACTION.fromBuffer((raw.value as Buffer).subarray(wireHeader)) as Payment;
 }
 
-export function headerOf(raw: Raw, name: string): string | undefined {
+export function headerOf(raw: Pick<Raw, 'headers'>, name: string): string | undefined {
   const value = raw.headers[name];
   return value === undefined ? undefined : Array.isArray(value) ? value.map(String).join('|') : value.toString();
 }
@@ -124,9 +112,10 @@ export class TestKafka {
   readonly admin: Admin;
   private readonly kafka: kafkajs.Kafka;
   private producer: Producer | null = null;
-  private readonly tails: Consumer[] = [];
+  private readonly brokers: string;
 
   constructor(brokers: string) {
+    this.brokers = brokers;
     this.kafka = new Kafka({
       clientId: 'e2e',
       brokers: brokers.split(','),
@@ -141,12 +130,14 @@ export class TestKafka {
     names: readonly string[],
     partitions: number,
     config: Readonly<Record<string, string>> = {},
+    replicationFactor = 1,
   ): Promise<void> {
     await this.admin.createTopics({
       waitForLeaders: true,
       topics: names.map((topic) => ({
         topic,
         numPartitions: partitions,
+        replicationFactor,
         configEntries: Object.entries({ 'retention.ms': '-1', ...config }).map(([name, value]) => ({ name, value })),
       })),
     });
@@ -173,40 +164,7 @@ export class TestKafka {
     });
   }
 
-  /** Records of these topics from their beginning, as they come, until the test ends. */
-  async follow(topics: readonly string[]): Promise<Map<string, Raw[]>> {
-    const records = new Map<string, Raw[]>(topics.map((topic) => [topic, []]));
-    const consumer = this.kafka.consumer({
-      groupId: `e2e-tail-${process.pid}-${counter++}`,
-      maxWaitTimeInMs: 100,
-      maxBytesPerPartition: 12_582_912,
-      retry: { retries: 60 },
-    });
-    this.tails.push(consumer);
-    await consumer.connect();
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatch: ({ batch: { topic, partition, messages } }) => {
-        const list = records.get(topic) as Raw[];
-        for (const { offset, timestamp, key, value, headers } of messages) {
-          list.push({
-            topic,
-            partition,
-            offset: Number(offset),
-            timestampMs: Number(timestamp),
-            key: key?.toString() ?? null,
-            value,
-            headers: headers ?? {},
-          });
-        }
-        return Promise.resolve();
-      },
-    });
-    return records;
-  }
-
-  /** How many records a topic has. A partition has no leader for a moment after it was made, or its broker began. */
+  /** How many offsets a topic has: markers of transactions count too. A partition has no leader for a moment after it was made, or its broker began. */
   async count(topic: string): Promise<number> {
     for (const deadlineMs = Date.now() + LEADER_MS_MAX; ;) {
       try {
@@ -220,30 +178,23 @@ export class TestKafka {
     }
   }
 
-  /** The records of a topic from its beginning to its present end, in order per partition. */
+  /** What a read-committed reader finds in a topic now, in order per partition. */
   async readAll(topic: string): Promise<Raw[]> {
-    const expected = await this.count(topic);
-    if (expected === 0) return [];
-    const records = (await this.follow([topic])).get(topic) as Raw[];
-    await until(`all ${expected} records of ${topic} are read`, () => records.length >= expected, {
-      timeoutMs: 60_000,
-    });
-    await this.endTails();
-    return [...records].sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+    return (await readLog(this.brokers, topic)).flatMap(({ records }) => records);
   }
 
-  /** Sum of the group's committed offsets over a topic; partitions without one count as 0. */
-  async committed(groupId: string, topic: string): Promise<number> {
-    const [answer] = await this.admin.fetchOffsets({ groupId, topics: [topic] });
-    return (answer?.partitions ?? []).reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
-  }
-
-  private async endTails(): Promise<void> {
-    await Promise.all(this.tails.splice(0).map((consumer) => consumer.disconnect()));
+  /** Sum of the application's positions over a topic, as its ledger group has them; partitions without one count as 0. */
+  async committed(app: string, topic: string): Promise<number> {
+    const sums = await Promise.all(
+      [`${app}.ledger`, app].map(async (groupId) => {
+        const [answer] = await this.admin.fetchOffsets({ groupId, topics: [topic] });
+        return (answer?.partitions ?? []).reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
+      }),
+    );
+    return Math.max(...sums);
   }
 
   async close(): Promise<void> {
-    await this.endTails();
     await this.producer?.disconnect();
     await this.admin.disconnect();
   }

@@ -12,8 +12,8 @@ import {
 } from './e2e-topics.ts';
 
 /**
- * What must hold whatever died meanwhile, checked from the topics alone: every input has a decision or a dead letter,
- * repeats are equal but for their decision time, and the features are those of a plain recount of the log.
+ * What must hold whatever died meanwhile, checked from the topics alone: every input has one decision or one dead letter,
+ * and the features are those of a plain recount of the log.
  */
 
 const SECOND = 1_000;
@@ -35,6 +35,8 @@ export interface Outputs {
 export interface VerifyOptions {
   /** bytes before the Avro: 5 in the Confluent wire format */
   readonly wireHeader?: number;
+  /** a decision may be there more than once, if they are equal: at-least-once; default false */
+  readonly repeatable?: boolean;
   /** features are recounted; default true */
   readonly recount?: boolean;
   /** inputs of a batch that cannot be read as a whole: only its first record has a dead letter */
@@ -83,6 +85,7 @@ export async function verify(kafka: TestKafka, topics: Topics, options: VerifyOp
       decisions.set(decision.decision_id, decision);
     } else {
       repeats++;
+      if (options.repeatable !== true) problems.push(`${decision.decision_id}: decided twice`);
       if (known !== text) problems.push(`${decision.decision_id}: a repeat differs:\n  ${known}\n  ${text}`);
     }
   }
@@ -96,6 +99,7 @@ export async function verify(kafka: TestKafka, topics: Topics, options: VerifyOp
       problems.push(`${id}: flagged as another decision`);
     const text = JSON.stringify({ ...one, decision: { ...one.decision, decision_time: 0 } });
     const known = flaggedTexts.get(id);
+    if (known !== undefined && options.repeatable !== true) problems.push(`${id}: its case is there twice`);
     if (known !== undefined && known !== text)
       problems.push(`${id}: a repeat of its case differs:\n  ${known}\n  ${text}`);
     flaggedTexts.set(id, text);
@@ -103,7 +107,9 @@ export async function verify(kafka: TestKafka, topics: Topics, options: VerifyOp
   }
   const dead = new Set<string>();
   for (const raw of deadLetters) {
-    dead.add(['topic', 'partition', 'offset'].map((part) => headerOf(raw, `__connect.errors.${part}`)).join('/'));
+    const id = ['topic', 'partition', 'offset'].map((part) => headerOf(raw, `__connect.errors.${part}`)).join('/');
+    if (dead.has(id) && options.repeatable !== true) problems.push(`${id}: its dead letter is there twice`);
+    dead.add(id);
   }
   for (const [id, raw] of byPlace) {
     if (options.unreadable?.(raw) === true) {

@@ -1,0 +1,79 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { REPOSITORY } from '../servers/process.ts';
+import type { Outcome } from './world.ts';
+
+/** What came of the scenarios, as JSON in out/ and as a table in the documentation. */
+
+const OUT = join(REPOSITORY, 'out');
+const PAGE = join(REPOSITORY, 'docs/delivery.md');
+
+/** Nothing is missing, twice, or other than it must be. */
+export function isExact(outcome: Outcome): boolean {
+  const { inputs, outputs, duplicates, missing, differing, open } = outcome;
+  return inputs > 0 && inputs === outputs && duplicates + missing + differing + open === 0;
+}
+
+export function describe(outcome: Outcome): string {
+  const { scenario, faults, inputs, outputs, duplicates, missing, differing, gapMs, latencyMs, seconds } = outcome;
+  const counts = `${inputs} inputs, ${outputs} outputs, ${duplicates} duplicates, ${missing} missing, ${differing} differing`;
+  const times = `longest gap ${gapMs} ms, latency p50 ${latencyMs.p50} p99 ${latencyMs.p99} max ${latencyMs.max} ms`;
+  const notes = Object.entries(outcome.notes).map(([name, value]) => `, ${name} ${value}`);
+  return `${isExact(outcome) ? '✓' : '✗'} ${scenario}: ${faults}; ${counts}; ${times}; ${seconds} s${notes.join('')}`;
+}
+
+/** One file per kind of result; later results of the same name replace earlier ones. */
+export function keep<T extends { readonly scenario: string }>(file: string, results: readonly T[]): T[] {
+  mkdirSync(OUT, { recursive: true });
+  const path = join(OUT, file);
+  const merged = new Map(known<T>(path).map((one) => [one.scenario, one]));
+  for (const one of results) merged.set(one.scenario, one);
+  const all = [...merged.values()];
+  writeFileSync(path, `${JSON.stringify(all, null, 2)}\n`);
+  return all;
+}
+
+function known<T>(path: string): T[] {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as T[];
+  } catch {
+    return [];
+  }
+}
+
+const number = (value: number): string => value.toLocaleString('en-US');
+
+export function chaosTable(outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map((one) => [
+    one.scenario,
+    one.faults,
+    ...[one.inputs, one.outputs, one.duplicates, one.missing, one.differing].map(number),
+    `${(one.gapMs / 1_000).toFixed(1)} s`,
+    `\`npm run chaos -- --only ${one.scenario}\``,
+  ]);
+  const head = [
+    ...['scenario', 'what was done', 'inputs', 'outputs', 'duplicates', 'missing', 'differing', 'longest gap'],
+    'command',
+  ];
+  return table(head, rows);
+}
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`; adds the markers at the end when they are not there. */
+export function writeBetween(name: string, text: string): void {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+  const page = readFileSync(PAGE, 'utf8');
+  const from = page.indexOf(begin);
+  const to = page.indexOf(end);
+  const block = `${begin}\n\n${text}\n\n${end}`;
+  const next =
+    from < 0 || to < from
+      ? `${page.trimEnd()}\n\n${block}\n`
+      : page.slice(0, from) + block + page.slice(to + end.length);
+  writeFileSync(PAGE, next);
+}
