@@ -3,7 +3,7 @@ import { SchemaRegistry, type RegistryOptions } from '../codec/registry.ts';
 import type { Settings } from '../config/options.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import type { LogFields, Logger } from '../domain/logger.ts';
-import type { RedisSettings } from '../state/redis/redis-settings.ts';
+import { describeRedis, type RedisSettings } from '../state/redis/redis-settings.ts';
 import { KafkaClient, type KafkaSettings } from '../transport/kafka/client.ts';
 
 /** From settings to what the adapters take. Secrets are revealed here, and nowhere else. */
@@ -35,20 +35,29 @@ export function kafkaSettingsOf(settings: Settings): KafkaSettings {
   };
 }
 
-/** Throws FS_CONFIG_INVALID when a PEM file cannot be read. */
+/** Throws FS_CONFIG_INVALID when a PEM file cannot be read, or when what the mode needs is missing. */
 export function redisSettingsOf(settings: Settings): RedisSettings {
   const tls = tlsOf(settings, 'redis.tls');
-  const username = settings['redis.username'];
-  const password = settings['redis.password'];
-  return {
-    url: settings['redis.url'],
-    ...(username === null ? {} : { username }),
-    ...(password === null ? {} : { password: password.reveal() }),
-    ...(tls !== null ? { tls } : settings['redis.tls'] ? { tls: true } : {}),
+  const redis: RedisSettings = {
     mode: settings['redis.mode'],
+    url: settings['redis.url'],
+    ...given('username', settings['redis.username']),
+    ...given('password', settings['redis.password']?.reveal()),
+    ...given('sentinels', settings['redis.sentinels']),
+    ...given('sentinelMaster', settings['redis.sentinel-master']),
+    ...given('sentinelUsername', settings['redis.sentinel-username']),
+    ...given('sentinelPassword', settings['redis.sentinel-password']?.reveal()),
+    ...given('nodes', settings['redis.nodes']),
+    ...(tls !== null ? { tls } : settings['redis.tls'] ? { tls: true } : {}),
     commandTimeoutMs: settings['redis.command-timeout'],
     connectTimeoutMs: settings['redis.connect-timeout'],
   };
+  describeRedis(redis);
+  return redis;
+}
+
+function given<N extends string, V>(name: N, value: V | null | undefined): { readonly [K in N]?: V } {
+  return value === null || value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });
 }
 
 /** Null when records are bare Avro. Throws FS_CONFIG_INVALID when a PEM file cannot be read. */

@@ -1,25 +1,63 @@
 import type { CommandName } from './command-table.ts';
 import type { OptionSpec } from './option-types.ts';
 
-const CLIENT: readonly CommandName[] = ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor'];
-const RUN_DOCTOR: readonly CommandName[] = ['run', 'validate', 'doctor'];
+const CLIENT: readonly CommandName[] = ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor', 'state'];
+const RUN_DOCTOR: readonly CommandName[] = ['run', 'validate', 'doctor', 'state'];
+
+const HOST_PORT = /^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9._-]+):[1-9]\d{0,4}$/;
 
 /** Where Redis and the schema registry are, and how to speak with them. */
 export const CONNECTION_OPTIONS = {
+  'redis.mode': {
+    type: 'enum',
+    values: ['standalone', 'sentinel', 'cluster'],
+    default: 'standalone',
+    description: 'one server (redis.url), a master that sentinels name (redis.sentinels), or a cluster (redis.nodes)',
+    commands: RUN_DOCTOR,
+  },
   'redis.url': {
     type: 'url',
     default: 'redis://localhost:6379',
-    description: 'redis://[user:password@]host:port[/db], rediss:// for TLS',
+    description: 'redis://[user:password@]host:port[/db], rediss:// for TLS; of mode standalone',
     commands: RUN_DOCTOR,
     pattern: /^rediss?:\/\/[^\s,]+$/,
     patternText: 'a redis:// or rediss:// URL',
   },
-  'redis.mode': {
-    type: 'enum',
-    values: ['standalone'],
-    default: 'standalone',
-    description: 'one server',
+  'redis.sentinels': {
+    type: 'list',
+    default: null,
+    description: 'some of the sentinels; of mode sentinel',
     commands: RUN_DOCTOR,
+    pattern: HOST_PORT,
+    patternText: 'host:port',
+  },
+  'redis.sentinel-master': {
+    type: 'string',
+    default: null,
+    description: 'the name by which the sentinels know the master; of mode sentinel',
+    commands: RUN_DOCTOR,
+    pattern: /^\S+$/,
+    patternText: 'a name without spaces',
+  },
+  'redis.sentinel-username': {
+    type: 'string',
+    default: null,
+    description: 'user name for the sentinels themselves',
+    commands: RUN_DOCTOR,
+  },
+  'redis.sentinel-password': {
+    type: 'secret',
+    default: null,
+    description: 'password for the sentinels themselves; not set: they ask for none',
+    commands: RUN_DOCTOR,
+  },
+  'redis.nodes': {
+    type: 'list',
+    default: null,
+    description: 'some of the nodes; of mode cluster',
+    commands: RUN_DOCTOR,
+    pattern: HOST_PORT,
+    patternText: 'host:port',
   },
   'redis.username': {
     type: 'string',
@@ -36,7 +74,7 @@ export const CONNECTION_OPTIONS = {
   'redis.tls': {
     type: 'bool',
     default: 'false',
-    description: 'TLS also when redis.url begins with redis://',
+    description: 'TLS also when redis.url begins with redis://; to sentinels and cluster nodes, too',
     commands: RUN_DOCTOR,
   },
   'redis.tls-ca-file': {

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { checkRedis } from '../../src/state/redis/redis-check.ts';
-import { RedisClient, type RedisEvent } from '../../src/state/redis/redis-client.ts';
+import { RedisClient } from '../../src/state/redis/redis-client.ts';
+import type { RedisEvent } from '../../src/state/redis/redis-connection.ts';
 import { RedisStateStore } from '../../src/state/redis/redis-store.ts';
 import type { FlushRequest, PartitionStore } from '../../src/state/store.ts';
 import { storeSuite } from '../conformance/store-suite.ts';

@@ -7,7 +7,8 @@ interface Advice {
 }
 
 const PERMISSIONS =
-  'ACL SETUSER <user> ~{<app>:* +get +set +del +mget +eval +evalsha +unlink +scan +ping +info +client|setname';
+  'ACL SETUSER <user> ~{<app>:* +get +set +del +mget +eval +evalsha +unlink +scan +ping +info +client|setname, and in a ' +
+  'cluster +cluster|slots +cluster|nodes +asking';
 
 /** What Redis (or ioredis) says → what it means and what to do. The first match counts. */
 const ADVICE: readonly Advice[] = [
@@ -16,13 +17,24 @@ const ADVICE: readonly Advice[] = [
   { pattern: /NOPERM/, text: `the user lacks a permission: ${PERMISSIONS}` },
   { pattern: /\bOOM\b/, text: 'the server is at maxmemory: give it more memory (its policy must stay noeviction)' },
   { pattern: /MISCONF/, text: 'the server cannot save to its disk and refuses writes: free or repair that disk' },
-  { pattern: /READONLY/, text: 'the server is a replica: point redis.url at the master' },
-  { pattern: /MASTERDOWN/, text: 'the server is a replica that lost its master: point redis.url at the master' },
+  { pattern: /READONLY/, text: 'the server is a replica: wait for the failover, or point redis.url at the master' },
+  {
+    pattern: /MASTERDOWN/,
+    text: 'the server is a replica that lost its master: wait for the failover, or point redis.url at the master',
+  },
   { pattern: /LOADING/, text: 'the server is loading its data: wait' },
   { pattern: /\bBUSY\b/, text: 'another script blocks the server: wait, or end it with SCRIPT KILL' },
   { pattern: /NOREPLICAS/, text: 'too few replicas are up for a write (min-replicas-to-write)' },
   { pattern: /CLUSTERDOWN|TRYAGAIN/, text: 'the cluster is moving or lacks this slot: wait' },
-  { pattern: /MOVED|ASK|CROSSSLOT/, text: 'the server is part of a cluster: redis.mode must say so' },
+  {
+    pattern: /MOVED|ASK|CROSSSLOT/,
+    text: 'the server is part of a cluster: redis.mode must say so; if it does, slots are on the move: wait',
+  },
+  { pattern: /cluster support disabled/, text: 'the server is not part of a cluster: redis.mode must say so' },
+  {
+    pattern: /sentinels are unreachable/,
+    text: 'no sentinel names the master: check redis.sentinels, redis.sentinel-master and redis.sentinel-password',
+  },
   { pattern: /max number of clients/, text: 'the server has too many clients: raise its maxclients' },
   {
     pattern: /WRONGTYPE/,
@@ -42,6 +54,12 @@ const ADVICE: readonly Advice[] = [
 ];
 
 export const isNoScript = (thrown: unknown): boolean => messageOf(thrown).includes('NOSCRIPT');
+
+/** It may be that another node serves the slot by now. */
+export const isGone = (message: string): boolean =>
+  /^(MOVED|CLUSTERDOWN|READONLY|MASTERDOWN)|timed out|is closed|not connected|isn't writeable|max retries/.test(
+    message,
+  );
 
 export const isTimeout = (thrown: unknown): boolean => messageOf(thrown) === 'Command timed out';
 

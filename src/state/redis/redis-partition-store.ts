@@ -13,6 +13,7 @@ const LOAD_KEYS_MAX = 5_000;
 /** Slices of a flush under way at the same time: hides the round trip, bounds the bytes in the socket. */
 const SLICES_IN_FLIGHT = 4;
 const SCAN_COUNT = 1_000;
+const SCAN_ATTEMPTS = 3;
 const SCAN_KEYS_MAX = 500;
 
 interface Chunk {
@@ -116,25 +117,41 @@ export class RedisPartitionStore implements PartitionStore {
 
   /**
    * SCAN walks the whole database, as in `drop`. A history that is there from the first portion to the last is in it at
-   * least once; SCAN may give one twice when the server resizes its table meanwhile.
+   * least once. One may come twice: when the server resizes its table meanwhile, or when the scan begins anew because the
+   * server was left (a new connection, a failover) before its end.
    */
   async *scan(): AsyncIterable<readonly StoredBlob[]> {
     const doing = 'scan the state';
-    let cursor = '0';
-    do {
-      const page = await this.guard(doing, this.scanPage(cursor));
-      cursor = page.cursor;
-      for (let at = 0; at < page.keys.length; at += SCAN_KEYS_MAX) {
-        const blobs = await this.guard(doing, this.readAll(page.keys.slice(at, at + SCAN_KEYS_MAX)));
+    const pages = this.pages();
+    for (;;) {
+      const page = await this.guard(doing, pages.next());
+      if (page.done === true) return;
+      for (let at = 0; at < page.value.length; at += SCAN_KEYS_MAX) {
+        const blobs = await this.guard(doing, this.readAll(page.value.slice(at, at + SCAN_KEYS_MAX)));
         if (blobs.length > 0) yield blobs;
       }
-    } while (cursor !== '0');
+    }
   }
 
-  private async scanPage(cursor: string): Promise<{ cursor: string; keys: Buffer[] }> {
-    const reply = await this.client.call('SCAN', cursor, 'MATCH', this.keys.blobPattern, 'COUNT', SCAN_COUNT);
-    const [next, keys] = reply as [Buffer, Buffer[]];
-    return { cursor: next.toString(), keys };
+  /**
+   * All blob keys. A cursor means something only to the server that gave it, as it was then: whenever another one answers
+   * it begins anew. While the slot is being moved between nodes it is refused, for each of the two lacks some keys.
+   */
+  private async *pages(): AsyncGenerator<Buffer[], void, undefined> {
+    const { state, blobPattern } = this.keys;
+    for (let attempt = 1; attempt <= SCAN_ATTEMPTS; attempt++) {
+      const home = await this.client.home(state);
+      let cursor = '0';
+      do {
+        const reply = await this.client.callAt(state, 'SCAN', cursor, 'MATCH', blobPattern, 'COUNT', SCAN_COUNT);
+        const [next, keys] = reply as [Buffer, Buffer[]];
+        cursor = next.toString();
+        if (keys.length > 0) yield keys;
+        // Cheap where there is one server; in a cluster a question more per thousand keys walked.
+      } while ((await this.client.home(state)) === home && cursor !== '0');
+      if (cursor === '0' && (await this.client.home(state)) === home) return;
+    }
+    throw new Error('Redis was left during the scan, several times');
   }
 
   private async readAll(keys: readonly Buffer[]): Promise<StoredBlob[]> {
@@ -147,14 +164,11 @@ export class RedisPartitionStore implements PartitionStore {
 
   private async removeAll(): Promise<void> {
     await this.client.call('UNLINK', this.keys.state, this.keys.flush, this.keys.note);
-    let cursor = '0';
-    do {
-      const page = await this.scanPage(cursor);
-      cursor = page.cursor;
-      for (let at = 0; at < page.keys.length; at += SCAN_KEYS_MAX) {
-        await this.client.call('UNLINK', ...page.keys.slice(at, at + SCAN_KEYS_MAX));
+    for await (const keys of this.pages()) {
+      for (let at = 0; at < keys.length; at += SCAN_KEYS_MAX) {
+        await this.client.call('UNLINK', ...keys.slice(at, at + SCAN_KEYS_MAX));
       }
-    } while (cursor !== '0');
+    }
   }
 
   private readChunks(keys: readonly string[]): Promise<Chunk[]> {

@@ -1,21 +1,36 @@
+import { isIP } from 'node:net';
 import type { RedisOptions } from 'ioredis';
 import { FraudstreamError } from '../../domain/errors.ts';
 
 /** How to reach Redis. */
 export interface RedisSettings {
-  /** `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS */
-  readonly url: string;
+  /** default standalone */
+  readonly mode?: 'standalone' | 'sentinel' | 'cluster';
+  /** standalone: `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS */
+  readonly url?: string;
+  /** sentinel: `host:port` of some of the sentinels; the others are learnt from them */
+  readonly sentinels?: readonly string[];
+  /** sentinel: the name by which they know the master */
+  readonly sentinelMaster?: string;
+  /** of the sentinels, where they ask for a login of their own */
+  readonly sentinelUsername?: string;
+  readonly sentinelPassword?: string;
+  /** cluster: `host:port` of some of the nodes; the others are learnt from them */
+  readonly nodes?: readonly string[];
   /** wins over the one in the url */
   readonly username?: string;
   /** wins over the one in the url */
   readonly password?: string;
-  /** true = as the url's scheme says or more; an object = TLS with these (PEM texts) */
+  /** true = as the url's scheme says or more; an object = TLS with these (PEM texts); for sentinels, too */
   readonly tls?: boolean | RedisTls;
-  /** Sentinel and cluster come with the distributed set-up; keys and scripts already fit one slot per partition. */
-  readonly mode?: 'standalone' | 'sentinel' | 'cluster';
   /** a command without a reply for this long has an unknown outcome */
   readonly commandTimeoutMs: number;
   readonly connectTimeoutMs: number;
+}
+
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface RedisTls {
@@ -27,6 +42,7 @@ export interface RedisTls {
 
 const RECONNECT_DELAY_MS_MIN = 50;
 const RECONNECT_DELAY_MS_MAX = 5_000;
+const SENTINEL_DELAY_MS_MAX = 1_000;
 
 /**
  * Milliseconds until connection attempt `attempt` (1, 2, …): exponential, capped, with "equal jitter" (half fixed, half
@@ -72,28 +88,115 @@ function decoded(part: string): string {
   }
 }
 
-function tlsOptions(url: URL, tls: boolean | RedisTls | undefined): RedisOptions['tls'] | undefined {
-  if (typeof tls === 'object') return { servername: url.hostname, ...tls };
-  return tls === true || url.protocol === 'rediss:' ? { servername: url.hostname } : undefined;
+/** `host:port`, `[::1]:port` → both; null when it is none. */
+export function parseAddress(text: string): RedisAddress | null {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/@[\]]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return null;
+  const port = Number(match[3]);
+  return port >= 1 && port <= 65_535 ? { host: (match[1] ?? match[2]) as string, port } : null;
 }
 
-/** Options for ioredis. Throws FS_CONFIG_INVALID; its messages hold no part of the url. */
+/** As `parseAddress` reads it. */
+export function addressText({ host, port }: RedisAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function addressesOf(name: string, texts: readonly string[] | undefined, mode: string): RedisAddress[] {
+  if (texts === undefined || texts.length === 0) throw invalid(`redis.mode ${mode} needs ${name}`);
+  return texts.map((text) => {
+    const address = parseAddress(text);
+    // It may hold a password by mistake.
+    if (address === null) throw invalid(`${name}: each must be host:port`);
+    return address;
+  });
+}
+
+/** The nodes to begin with. Throws FS_CONFIG_INVALID. */
+export function clusterSeeds(settings: RedisSettings): RedisAddress[] {
+  return addressesOf('redis.nodes', settings.nodes, 'cluster');
+}
+
+/** Where, for logs and messages: without user and password. Throws FS_CONFIG_INVALID when settings are missing or wrong. */
+export function describeRedis(settings: RedisSettings): string {
+  if (settings.mode === 'cluster') return `redis-cluster://${clusterSeeds(settings).map(addressText).join(',')}`;
+  redisOptions(settings);
+  if (settings.mode !== 'sentinel') return maskRedisUrl(settings.url ?? '');
+  return `redis-sentinel://${(settings.sentinels ?? []).join(',')}/${settings.sentinelMaster}`;
+}
+
+/** What must not appear in a message. */
+export function secretsOf(settings: RedisSettings, options: RedisOptions): string[] {
+  return [options.password, settings.sentinelPassword].filter(
+    (secret): secret is string => typeof secret === 'string' && secret !== '',
+  );
+}
+
+/** The name for the certificate; an address has none, and is compared by itself. */
+const serverName = (host: string): { servername?: string } => (isIP(host) === 0 ? { servername: host } : {});
+
+function tlsOptions(
+  host: string | null,
+  wanted: boolean,
+  tls: boolean | RedisTls | undefined,
+): RedisOptions['tls'] | undefined {
+  const name = host === null ? {} : serverName(host);
+  if (typeof tls === 'object') return { ...name, ...tls };
+  return wanted || tls === true ? name : undefined;
+}
+
+/** Options for one ioredis connection: to the url, or to whom the sentinels call master. Throws FS_CONFIG_INVALID; its messages hold no part of the url. */
 export function redisOptions(settings: RedisSettings): RedisOptions {
-  const mode = settings.mode ?? 'standalone';
-  if (mode !== 'standalone') {
-    throw invalid(`redis.mode ${mode} is not supported by this version; use standalone`);
-  }
-  const url = parse(settings.url);
-  const username = settings.username ?? decoded(url.username);
-  const password = settings.password ?? decoded(url.password);
-  const tls = tlsOptions(url, settings.tls);
+  if (settings.mode === 'cluster') throw invalid('redis.mode cluster has a connection per node');
+  return settings.mode === 'sentinel' ? sentinelOptions(settings) : standaloneOptions(settings);
+}
+
+/** Options for the connection to one node of a cluster. */
+export function clusterNodeOptions(settings: RedisSettings, { host, port }: RedisAddress): RedisOptions {
+  const tls = tlsOptions(host, false, settings.tls);
+  return { host, port, ...login(settings.username, settings.password), ...(tls ? { tls } : {}), ...common(settings) };
+}
+
+function standaloneOptions(settings: RedisSettings): RedisOptions {
+  const url = parse(settings.url ?? '');
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const tls = tlsOptions(host, url.protocol === 'rediss:', settings.tls);
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
+    host,
     port: url.port === '' ? 6379 : Number(url.port),
     db: Number(url.pathname.replace('/', '')),
-    ...(username === '' ? {} : { username }),
-    ...(password === '' ? {} : { password }),
+    ...login(settings.username ?? decoded(url.username), settings.password ?? decoded(url.password)),
     ...(tls === undefined ? {} : { tls }),
+    ...common(settings),
+  };
+}
+
+function sentinelOptions(settings: RedisSettings): RedisOptions {
+  const sentinels = addressesOf('redis.sentinels', settings.sentinels, 'sentinel');
+  const { sentinelMaster: name = '', sentinelUsername, sentinelPassword } = settings;
+  if (name === '') throw invalid('redis.mode sentinel needs redis.sentinel-master');
+  const tls = tlsOptions(null, false, settings.tls);
+  return {
+    sentinels,
+    name,
+    // Never a replica: it may lack the last flush.
+    role: 'master',
+    ...(sentinelUsername === undefined ? {} : { sentinelUsername }),
+    ...(sentinelPassword === undefined ? {} : { sentinelPassword }),
+    ...(tls === undefined ? {} : { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    sentinelCommandTimeout: settings.commandTimeoutMs,
+    // Without a strategy ioredis gives up for ever when no sentinel answers once.
+    sentinelRetryStrategy: (attempt) => Math.min(SENTINEL_DELAY_MS_MAX, reconnectDelayMs(attempt, Math.random())),
+    ...login(settings.username, settings.password),
+    ...common(settings),
+  };
+}
+
+function login(username = '', password = ''): { username?: string; password?: string } {
+  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) };
+}
+
+function common(settings: RedisSettings): RedisOptions {
+  return {
     connectionName: 'fraudstream',
     disableClientInfo: true,
     commandTimeout: settings.commandTimeoutMs,

@@ -3,6 +3,7 @@ import type { PartitionId, PartitionStore, StateStore } from '../store.ts';
 import type { RedisClient } from './redis-client.ts';
 import { RedisPartitionStore } from './redis-partition-store.ts';
 import { BufferPool } from './resp-writer.ts';
+import { partitionKeys } from './state-record.ts';
 
 export interface RedisStoreOptions {
   /** the application's id: the first part of every key */
@@ -35,9 +36,9 @@ export class RedisStateStore implements StateStore {
     this.options = options;
   }
 
-  /** Waits for the connection (at most its connect time-out), and holds nothing on the server. */
+  /** Waits for the connection to who serves the partition (at most its connect time-out), and holds nothing on the server. */
   async open(id: PartitionId): Promise<PartitionStore> {
-    await this.client.ready();
+    await this.client.ready(partitionKeys(this.options.app, id).state);
     return new RedisPartitionStore(this.client, this.pool, this.options, id);
   }
 

@@ -111,10 +111,17 @@ const EMPTY = new Uint8Array(0);
  */
 export class EncodedCommand extends Command {
   private readonly encoded: Buffer;
+  private readonly routing: string[];
 
   constructor(name: string, routing: string[], encoded: Buffer) {
-    super(name, routing);
+    super(name, [...routing]);
+    this.routing = routing;
     this.encoded = encoded;
+  }
+
+  /** For another try: a command can be settled once. */
+  copy(): EncodedCommand {
+    return new EncodedCommand(this.name, this.routing, this.encoded);
   }
 
   override toWritable(): Buffer {

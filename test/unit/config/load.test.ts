@@ -133,7 +133,7 @@ describe('problems', () => {
       'FRAUDSTREAM_LOG_PRETTY: "maybe" is not one of auto, always, never',
       'fs.yaml:4: http.port: 70000 is more than 65535',
       '--kafka-session-timeout: "10" needs a unit: ms, s, m, h or d, such as 10s',
-      '--redis-mode: "ring" is not one of standalone',
+      '--redis-mode: "ring" is not one of standalone, sentinel, cluster',
     ]);
     for (const problem of problems) expect(problem).not.toMatch(/[\n\r]/);
   });

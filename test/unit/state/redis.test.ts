@@ -70,10 +70,6 @@ describe('redis settings', () => {
     expect((thrown as Error).message).not.toContain(secret);
   });
 
-  it.each(['sentinel', 'cluster'] as const)('refuses the mode %s', (mode) => {
-    expect(() => redisOptions({ ...TIMEOUTS, url: 'redis://h', mode })).toThrow(/standalone/);
-  });
-
   it('masks a url', () => {
     expect(maskRedisUrl(`rediss://user:${secret}@h.test:1/2?x=${secret}`)).toBe('rediss://h.test:1/2');
     expect(maskRedisUrl('redis://h')).toBe('redis://h:6379');
