@@ -110,13 +110,12 @@ export class TransactionalProducer {
       begun.unshift(this.unlessBusy(() => requests.addPartitions(transaction, partitions.map(placeOf)), signal));
     }
     await all(begun);
-    await all([this.produce(transaction, rounds), requests.commitOffset(transaction, group, position)]);
+    // One after the other: a broker that checks two requests of one transaction with its coordinator at the same time answers
+    // the first with an error (AddPartitionsToTxnManager, KIP-890 part 1; NOT_ENOUGH_REPLICAS to old clients).
+    for (const batches of rounds) await requests.produce(transaction, batches);
+    await requests.commitOffset(transaction, group, position);
     await requests.end(transaction, true);
     this.identity = identity;
-  }
-
-  private async produce(transaction: Transaction, rounds: readonly ProduceBatch[][]): Promise<void> {
-    for (const batches of rounds) await this.ports.requests.produce(transaction, batches);
   }
 
   /** The n-th round holds the n-th batch of each partition: their order within a partition is that of their sequences. */
