@@ -36,6 +36,11 @@ export class GroupOffsetsModel {
     return stored === undefined ? null : { offset: stored.offset, metadata: stored.metadata };
   }
 
+  /** For the oracle: what this producer's transaction will store when its marker comes. */
+  pendingOf(producerId: number, topic: string, partition: number): CommittedOffset | null {
+    return this.pending.get(producerId)?.get(keyOf(topic, partition)) ?? null;
+  }
+
   /** What a non-transactional OffsetCommit stores. */
   store({ topic, partition, offset, metadata }: OffsetToStore, nowMs: number): void {
     this.put(keyOf(topic, partition), { offset, metadata, at: this.next++, committedMs: nowMs });

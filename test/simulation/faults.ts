@@ -1,0 +1,167 @@
+import type { Fleet } from './fleet.ts';
+import type { Life } from './life.ts';
+import type { FaultKind, PlannedFault } from './plan.ts';
+import type { Random } from './random.ts';
+import { commandsFare, cutOff, requestsFare, trap } from './request-faults.ts';
+import { INPUT, OUTPUTS, type World } from './world.ts';
+
+/** Lets the faults of a plan happen, and ends them all when their time is over. */
+export class FaultInjector {
+  /** how often each kind has happened */
+  readonly counts = new Map<FaultKind, number>();
+  /** registry-like: nothing is decoded until then, ms */
+  decodingFailsUntilMs = -1;
+  scoringStallsUntilMs = -1;
+  private readonly world: World;
+  private readonly fleet: Fleet;
+  private readonly random: Random;
+  private over = false;
+
+  constructor(world: World, fleet: Fleet) {
+    this.world = world;
+    this.fleet = fleet;
+    this.random = world.random.stream('faults');
+  }
+
+  plan(faults: readonly PlannedFault[]): void {
+    for (const { kind, atMs } of faults) {
+      this.world.scheduler.schedule(atMs, `fault: ${kind}`, () => {
+        if (this.over) return;
+        this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+        this.happen(kind);
+      });
+    }
+  }
+
+  /** The end of all that is wrong; what is on its way arrives yet. */
+  end(): void {
+    const { world } = this;
+    this.over = true;
+    world.requestFates.length = 0;
+    world.redisFates.length = 0;
+    this.decodingFailsUntilMs = -1;
+    this.scoringStallsUntilMs = -1;
+    world.kafka.transactions.available = true;
+    world.kafka.groupsAvailable = true;
+    for (const name of world.kafka.topicNames()) {
+      for (const log of world.kafka.topic(name).partitions) log.available = true;
+    }
+    world.upstream.finish();
+    this.fleet.heal();
+  }
+
+  private happen(kind: FaultKind): void {
+    const { world, fleet, random } = this;
+    const { redis, kafka, scheduler } = world;
+    switch (kind) {
+      case 'kill':
+        return fleet.kill(fleet.some(random), random.int(0, 3_000));
+      case 'kill at a request': {
+        const freezes = random.chance(0.3);
+        const what = trap(world, random, (life, name) => {
+          if (this.over) return;
+          if (freezes) fleet.freeze(life ?? fleet.named(name), random.int(1_000, 12_000));
+          else fleet.kill(life ?? fleet.named(name), random.int(0, 3_000));
+        });
+        return scheduler.note(`trap at ${what}`);
+      }
+      case 'freeze':
+        return fleet.freeze(fleet.some(random), random.int(500, 12_000));
+      case 'stop':
+        return fleet.stop(random, random.int(0, 3_000));
+      case 'join':
+        return fleet.join();
+      case 'rebalance':
+        return fleet.expel(random);
+      case 'requests lost':
+        return requestsFare(world, random, 'lost');
+      case 'answers lost':
+        return requestsFare(world, random, 'answer lost');
+      case 'requests late':
+        return requestsFare(world, random, 'late');
+      case 'requests twice':
+        return requestsFare(world, random, 'twice');
+      case 'requests slow':
+        return requestsFare(world, random, 'slow');
+      case 'requests refused':
+        return requestsFare(world, random, 'refused');
+      case 'coordinator away':
+        if (random.chance(0.6)) this.for(500, 5_000, (away) => (kafka.transactions.available = !away));
+        else this.for(500, 5_000, (away) => (kafka.groupsAvailable = !away));
+        return;
+      case 'leader away': {
+        const topic = random.pick([INPUT, ...Object.values(OUTPUTS)]);
+        const log = kafka.log(topic, random.int(0, world.plan.partitions - 1));
+        return this.for(300, 4_000, (away) => (log.available = !away));
+      }
+      case 'cut off': {
+        const life = fleet.some(random);
+        if (life !== null) cutOff(world, life, scheduler.elapsedMs + random.int(1_000, 10_000));
+        return;
+      }
+      case 'upstream hangs':
+        world.upstream.hangsUntilMs = scheduler.elapsedMs + random.int(1_000, 6_000);
+        return;
+      case 'redis failover':
+        return redis.failover(random.int(0, 12), 0);
+      case 'redis split':
+        return redis.failover(random.int(0, 12), random.int(200, 3_000));
+      case 'redis away':
+        return redis.away(random.int(300, 6_000));
+      case 'redis restart':
+        return redis.restart(random.int(100, 2_000), { lostCommands: random.int(0, 20) });
+      case 'redis restart empty':
+        return redis.restart(random.int(100, 2_000), 'nothing');
+      case 'redis wiped':
+        return redis.wipe();
+      case 'redis keys lost':
+        return redis.forget((key) => key.endsWith('w') || random.chance(0.5));
+      case 'redis commands lost':
+        return commandsFare(world, random, 'lost');
+      case 'redis answers lost':
+        return commandsFare(world, random, 'answer lost');
+      case 'redis commands late':
+        return commandsFare(world, random, 'late');
+      case 'redis commands twice':
+        return commandsFare(world, random, 'twice');
+      case 'redis scripts half':
+        return commandsFare(world, random, 'half');
+      case 'decoding fails':
+        this.decodingFailsUntilMs = scheduler.elapsedMs + random.int(300, 4_000);
+        return;
+      case 'scoring stalls':
+        this.scoringStallsUntilMs = scheduler.elapsedMs + random.int(300, 3_000);
+        return;
+      case 'retention':
+        return this.retain();
+    }
+  }
+
+  /** Retention takes what was decided; what was folded only too, or not yet. */
+  private retain(): void {
+    const { world, random } = this;
+    const partition = random.int(0, world.plan.partitions - 1);
+    const { committed } = world.standing(partition);
+    const log = world.kafka.log(INPUT, partition);
+    if (committed === null || committed <= log.start) return;
+    world.archives[partition]!.absorb();
+    world.retained.add(partition);
+    world.kafka.deleteRecords(INPUT, partition, random.int(log.start, committed));
+  }
+
+  private for(fromMs: number, toMs: number, set: (on: boolean) => unknown): void {
+    set(true);
+    this.world.scheduler.schedule(this.random.int(fromMs, toMs), 'fault ends', () => set(false));
+  }
+
+  /** What a process may meet in its engine. */
+  async prepare(life: Life): Promise<boolean> {
+    await life.pause(this.random.skewed(4));
+    return this.world.scheduler.elapsedMs < this.decodingFailsUntilMs;
+  }
+
+  async score(life: Life): Promise<void> {
+    const stalls = this.world.scheduler.elapsedMs < this.scoringStallsUntilMs;
+    await life.pause(stalls ? this.random.int(200, 2_500) : this.random.skewed(6));
+  }
+}
