@@ -4,10 +4,11 @@ import { fromKafkaCode } from './kafka-errors.ts';
 /** What a broker's refusal of a transaction request means. Pure. Numbers: https://kafka.apache.org/protocol#protocol_error_codes */
 
 /**
- * 'init' is safe to repeat whatever came of it. A refusal of an 'offer' is one of the whole request. A 'produce' may have
- * been refused for one partition and done for another.
+ * 'init' and 'offset' may be repeated whatever came of them: another epoch, or the same offset in the same transaction.
+ * A refusal of the others ('add', 'end') is one of the whole request, if it is one. A 'produce' may have been refused for
+ * one partition and done for another.
  */
-export type TransactionRequestKind = 'init' | 'offer' | 'produce';
+export type TransactionRequestKind = 'init' | 'add' | 'offset' | 'produce' | 'end';
 
 const CONCURRENT_TRANSACTIONS = 51;
 
@@ -39,9 +40,9 @@ export function transactionRefusal(
 ): FraudstreamError {
   const fenced = FENCED.get(errorCode);
   if (fenced !== undefined) return new FraudstreamError('FS_KAFKA_FENCED', `${doing} (${fenced})`, place);
-  // What a coordinator says that moves or loads is certain to be without effect only where an effect does not matter.
-  const busy =
-    errorCode === CONCURRENT_TRANSACTIONS ? kind !== 'produce' : kind === 'init' && COORDINATOR.has(errorCode);
+  // A coordinator says that it moves or loads also when its own write failed half-way: its effect must not matter.
+  const repeatable = kind === 'init' || kind === 'offset';
+  const busy = errorCode === CONCURRENT_TRANSACTIONS ? kind !== 'produce' : repeatable && COORDINATOR.has(errorCode);
   if (busy) return new FraudstreamError('FS_KAFKA_BUSY', `${doing} (error code ${errorCode})`, place);
   return fromKafkaCode(errorCode, doing, place);
 }

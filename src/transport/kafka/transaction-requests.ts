@@ -16,7 +16,7 @@ import { sendRaw, type Broker, type Cluster } from './kafkajs-internals.ts';
 import { Leaders } from './leaders.ts';
 import { decodeProduce, encodeProduce, PRODUCE_API, type ProducePartition } from './produce-protocol.ts';
 import { encodeBatch, sealBatch, type Compressor } from './record-batch-encode.ts';
-import { isCoordinatorCode, transactionRefusal } from './transaction-errors.ts';
+import { isCoordinatorCode, transactionRefusal, type TransactionRequestKind } from './transaction-errors.ts';
 import * as protocol from './transaction-protocol.ts';
 
 /**
@@ -77,7 +77,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const doing = `cannot add partitions to a transaction of ${transactionalId}`;
     const body = protocol.encodeAddPartitions(transaction, partitions);
     const answer = await this.ask('transaction', transactionalId, protocol.ADD_PARTITIONS_API, body, doing);
-    this.check('transaction', transactionalId, protocol.decodePartitionErrors(answer), doing);
+    this.check('transaction', transactionalId, protocol.decodePartitionErrors(answer), doing, 'add');
   }
 
   async addOffsets(transaction: Transaction, group: string): Promise<void> {
@@ -85,7 +85,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const doing = `cannot add group ${group} to a transaction of ${transactionalId}`;
     const body = protocol.encodeAddOffsets(transaction, group);
     const answer = await this.ask('transaction', transactionalId, protocol.ADD_OFFSETS_API, body, doing);
-    this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing);
+    this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing, 'add');
   }
 
   async commitOffset(transaction: Transaction, group: string, position: OffsetToCommit): Promise<void> {
@@ -93,7 +93,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const doing = `cannot commit offset ${offset} of ${topic}/${partition} to group ${group}`;
     const body = protocol.encodeTxnOffsetCommit(transaction, group, position);
     const answer = await this.ask('group', group, protocol.TXN_OFFSET_COMMIT_API, body, doing);
-    this.check('group', group, protocol.decodePartitionErrors(answer), doing);
+    this.check('group', group, protocol.decodePartitionErrors(answer), doing, 'offset');
   }
 
   async end(transaction: Transaction, commit: boolean): Promise<void> {
@@ -101,7 +101,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const doing = `cannot ${commit ? 'commit' : 'abort'} a transaction of ${transactionalId}`;
     const body = protocol.encodeEndTxn(transaction, commit);
     const answer = await this.ask('transaction', transactionalId, protocol.END_TXN_API, body, doing);
-    this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing);
+    this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing, 'end');
   }
 
   /** One request to each leader. When it rejects, no request is on its way any more, as far as can be known. */
@@ -206,10 +206,11 @@ export class KafkaTransactionRequests implements TransactionRequests {
     key: string,
     refused: RefusedPartition | { readonly errorCode: number } | null,
     doing: string,
+    request: TransactionRequestKind,
   ): void {
     if (refused === null || refused.errorCode === 0) return;
     if (isCoordinatorCode(refused.errorCode)) this.coordinators.forget(kind, key);
     const place: ErrorPlace = 'topic' in refused ? { topic: refused.topic, partition: refused.partition } : {};
-    throw transactionRefusal('offer', refused.errorCode, doing, place);
+    throw transactionRefusal(request, refused.errorCode, doing, place);
   }
 }
