@@ -1,8 +1,8 @@
 import { FraudstreamError } from '../../src/domain/errors.ts';
 import { MemoryStateStore } from '../../src/state/memory-store.ts';
-import type { FlushRequest, LoadResult, PartitionState, PartitionStore } from '../../src/state/store.ts';
+import type { FlushRequest, LoadResult, PartitionState, PartitionStore, StoredBlob } from '../../src/state/store.ts';
 
-type StoreCall = 'readState' | 'load' | 'flush' | 'drop';
+type StoreCall = 'readState' | 'load' | 'flush' | 'drop' | 'readAttempt' | 'writeAttempt';
 /** `before`: refused, nothing done; `after`: done, but not answered; `conflict`: refused as another owner's. */
 type StoreFault = 'before' | 'after' | 'conflict';
 
@@ -14,6 +14,8 @@ export class ScriptedStore implements PartitionStore {
   readonly requests: FlushRequest[] = [];
   /** every call fails while true */
   away = false;
+  /** no call is answered while true, nor later */
+  silent = false;
   private readonly inner: PartitionStore;
   private readonly faults: { call: StoreCall; fault: StoreFault }[] = [];
   private readonly applied: FlushRequest[] = [];
@@ -53,6 +55,7 @@ export class ScriptedStore implements PartitionStore {
   /** Everything is gone, as after a restart without persistence. */
   async lose(): Promise<void> {
     await this.inner.drop();
+    await this.inner.writeAttempt(null);
   }
 
   /** The last flushes are gone, as after a failover to a replica that lagged. */
@@ -100,9 +103,22 @@ export class ScriptedStore implements PartitionStore {
     });
   }
 
+  readAttempt(): Promise<string | null> {
+    return this.call('readAttempt', () => this.inner.readAttempt());
+  }
+
+  writeAttempt(text: string | null): Promise<void> {
+    return this.call('writeAttempt', () => this.inner.writeAttempt(text));
+  }
+
+  scan(): AsyncIterable<readonly StoredBlob[]> {
+    return this.inner.scan();
+  }
+
   private async call<T>(call: StoreCall, work: () => Promise<T>): Promise<T> {
     this.calls.push(call);
     if (this.gate?.call === call) await this.gate.promise;
+    if (this.silent) return new Promise(() => undefined);
     if (this.away) throw new FraudstreamError('FS_STATE_UNAVAILABLE', 'away');
     const at = this.faults.findIndex((one) => one.call === call);
     const fault = at < 0 ? null : this.faults.splice(at, 1)[0]!.fault;

@@ -1,20 +1,28 @@
 import { createTransactionEncoder } from '../../src/codec/transaction-encoder.ts';
+import { decodePosition, type Position } from '../../src/delivery/position.ts';
+import { AtLeastOncePublisher, ExactlyOncePublisher, type Publisher } from '../../src/delivery/publisher.ts';
+import { TransactionalProducer } from '../../src/delivery/transactional-producer.ts';
+import type { Delivery } from '../../src/domain/log-mark.ts';
 import type { ErrorCode } from '../../src/domain/errors.ts';
 import type { Logger } from '../../src/domain/logger.ts';
 import type { Transaction } from '../../src/domain/transaction.ts';
-import type { PartitionInput } from '../../src/pipeline/acquisition.ts';
-import { PartitionWorker, type WorkerOptions } from '../../src/pipeline/partition-worker.ts';
-import type { BatchReport } from '../../src/pipeline/report.ts';
+import { PartitionWorker } from '../../src/pipeline/partition-worker.ts';
+import type { BatchReport, Observer } from '../../src/pipeline/report.ts';
+import type { WorkerOptions, WorkerPorts } from '../../src/pipeline/worker-ports.ts';
 import { CacheBudget } from '../../src/state/cache.ts';
 import { PartitionHistories } from '../../src/state/partition-histories.ts';
+import type { InputIdentity, InputLog } from '../../src/transport/input-log.ts';
 import type { InputBatch, InputRecord } from '../../src/transport/record.ts';
-import { MemorySink } from '../../src/transport/memory/memory-sink.ts';
-import { engineOf, ManualClock, smallPlan } from './pipeline-engine.ts';
+import type { MemorySink } from '../../src/transport/memory/memory-sink.ts';
+import { PRODUCER_OPTIONS, ScriptedBroker } from './pipeline-broker.ts';
+import { comparable, engineOf, ManualClock, smallPlan } from './pipeline-engine.ts';
 import { ScriptedStore } from './pipeline-store.ts';
 import { transaction } from './transaction.ts';
 
 /** Noon of the first payment, ms. */
 export const NOON_MS = Date.UTC(2026, 0, 15, 12);
+export const FUTURE_SKEW_MS = 300_000;
+export const APP = 'app';
 
 const encoder = createTransactionEncoder();
 
@@ -38,32 +46,44 @@ export function recordOf(offset: number, change: Partial<Transaction> = {}): Inp
   };
 }
 
-/** A log, a group's offset, a store and a sink that outlive the workers: each worker is one life of the process. */
-export class World implements PartitionInput {
+export const WORKER_OPTIONS: WorkerOptions = {
+  delivery: 'exactly-once',
+  startPolicy: 'earliest',
+  onUnavailable: 'stop',
+  futureSkewMs: FUTURE_SKEW_MS,
+  keepAliveMs: 1e12,
+  flushIntervalMs: 1e9,
+  flushRecordsMax: 1e9,
+  flushBytesMax: 1e12,
+};
+
+/** A log, a store, output topics and a ledger that outlive the workers: each worker is one life of the process. */
+export class World implements InputLog {
   readonly topic = 'transactions';
   readonly partition = 0;
   readonly log: InputRecord[];
   readonly store: ScriptedStore;
-  readonly sink = new MemorySink();
+  readonly broker = new ScriptedBroker();
   readonly clock = new ManualClock();
-  readonly plan = smallPlan();
   readonly budget = new CacheBudget(100_000_000);
   readonly stop = new AbortController();
-  readonly commits: number[] = [];
   readonly pauses: number[] = [];
   readonly failed: ErrorCode[] = [];
   readonly folded: number[] = [];
   readonly batches: BatchReport[] = [];
   readonly warnings: string[] = [];
-  committedAt: number | null = null;
+  readonly errors: string[] = [];
+  /** what the next questions to the group are answered with; null = still ours */
+  readonly confirmations: (Error | null)[] = [];
+  plan = smallPlan();
+  about: InputIdentity = { clusterId: 'cluster-1', topicId: 'topic-1', partitions: 4, compacted: false };
   /** the first offset that retention has left */
   start = 0;
-  /** the next commit rejects with this */
-  commitFailure: Error | null = null;
   /** called in each pause, with how many there were */
   onPause: (count: number) => void = () => {};
   /** the histories of the last worker */
   histories!: PartitionHistories;
+  private lives = 0;
 
   private constructor(store: ScriptedStore, records: number) {
     this.store = store;
@@ -78,51 +98,106 @@ export class World implements PartitionInput {
     return this.stop.signal;
   }
 
-  committed(): Promise<number | null> {
-    return Promise.resolve(this.committedAt);
+  get sink(): MemorySink {
+    return this.broker.sink;
+  }
+
+  get commits(): number[] {
+    return this.broker.commits;
+  }
+
+  get committedAt(): number | null {
+    return this.broker.committed?.offset ?? null;
+  }
+
+  /** What readers see, stream by stream. */
+  visible(): string[] {
+    return (['decisions', 'flagged', 'dead-letter'] as const).flatMap((stream) => comparable(this.sink.of(stream)));
+  }
+
+  /** What is committed, as its reader understands it. */
+  get position(): Position | 'foreign' | 'newer' | null {
+    const { topic, partition, broker } = this;
+    return broker.committed && decodePosition({ app: APP, topic, partition }, broker.committed);
+  }
+
+  confirm(): Promise<void> {
+    const refusal = this.confirmations.shift() ?? null;
+    return refusal === null ? Promise.resolve() : Promise.reject(refusal);
   }
 
   range(): Promise<{ start: number; end: number }> {
-    return Promise.resolve({ start: this.start, end: this.log.length });
+    return Promise.resolve({ start: this.start, end: (this.log.at(-1)?.offset ?? -1) + 1 });
   }
 
-  async commit(offset: number): Promise<void> {
-    const failure = this.commitFailure;
-    this.commitFailure = null;
-    if (failure) throw failure;
-    this.commits.push(offset);
-    this.committedAt = offset;
+  identity(): Promise<InputIdentity> {
+    return Promise.resolve(this.about);
   }
 
-  worker(options: Partial<WorkerOptions> = {}): PartitionWorker {
-    const { plan, store, sink, clock, budget } = this;
+  readRecord(offset: number): Promise<InputRecord | null> {
+    return Promise.resolve(this.log.find((one) => one.offset >= offset) ?? null);
+  }
+
+  /** Another process each time. */
+  worker(options: Partial<WorkerOptions> = {}, more: Partial<WorkerPorts> = {}): PartitionWorker {
+    const used = { ...WORKER_OPTIONS, ...options };
+    const { plan, store, clock, budget, broker } = this;
     this.histories = new PartitionHistories(plan.layout, store, budget);
-    const logger: Logger = { debug() {}, info() {}, warn: (message) => this.warnings.push(message), error() {} };
     return new PartitionWorker(
       this,
       {
+        app: APP,
+        processId: `process-${++this.lives}`,
         engine: engineOf(plan, clock),
         histories: this.histories,
         store,
-        sink,
+        publisher: this.publisher(used.delivery),
+        ledger: broker,
+        outputLog: broker,
         clock,
-        log: logger,
-        observer: {
-          batch: (report) => this.batches.push(report),
-          published() {},
-          flushed() {},
-          folded: (records) => this.folded.push(records),
-          failed: (code) => this.failed.push(code),
-        },
+        log: this.logger(),
+        observer: this.observer(),
         pause: (ms) => this.pause(ms),
+        ...more,
       },
-      { startPolicy: 'earliest', onUnavailable: 'stop', flushIntervalMs: 1e9, flushRecordsMax: 1e9, ...options },
+      used,
     );
+  }
+
+  publisher(delivery: Delivery = 'exactly-once'): Publisher {
+    const { topic, partition, broker, clock } = this;
+    const pause = (ms: number): Promise<void> => this.pause(ms);
+    const producer = new TransactionalProducer({ requests: broker, clock, pause }, PRODUCER_OPTIONS);
+    const ports = { key: { app: APP, topic, partition }, producer };
+    return delivery === 'exactly-once'
+      ? new ExactlyOncePublisher(ports, (stream, to) => ({ topic: stream, partition: to }))
+      : new AtLeastOncePublisher(ports, broker.sink, pause);
+  }
+
+  observer(): Observer {
+    return {
+      batch: (report) => this.batches.push(report),
+      published() {},
+      flushed() {},
+      misplaced() {},
+      folded: (records) => this.folded.push(records),
+      failed: (code) => this.failed.push(code),
+    };
+  }
+
+  logger(): Logger {
+    return {
+      debug() {},
+      info() {},
+      warn: (message) => this.warnings.push(message),
+      error: (message) => this.errors.push(message),
+    };
   }
 
   /** @param to offset behind the batch */
   batch(from: number, to: number): InputBatch {
-    return { topic: this.topic, partition: 0, records: this.log.slice(from, to), highWatermark: this.log.length };
+    const records = this.log.filter(({ offset }) => offset >= from && offset < to);
+    return { topic: this.topic, partition: 0, records, highWatermark: this.log.length };
   }
 
   handle(worker: PartitionWorker, from: number, to: number): Promise<void> {
@@ -136,7 +211,7 @@ export class World implements PartitionInput {
     return from;
   }
 
-  private async pause(ms: number): Promise<void> {
+  async pause(ms: number): Promise<void> {
     this.pauses.push(ms);
     if (this.pauses.length > 1_000) throw new Error('waits for ever');
     this.clock.advance(ms);
@@ -149,4 +224,11 @@ export class World implements PartitionInput {
 /** Lets everything that is ready run. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What a process that never died says to the first records. */
+export async function undisturbed(records: number): Promise<string[]> {
+  const world = await World.of(records);
+  await world.run(world.worker(), records);
+  return world.visible();
 }

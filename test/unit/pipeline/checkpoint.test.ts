@@ -1,12 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { comparable } from '../../support/pipeline-engine.ts';
-import { settle, World } from '../../support/pipeline-world.ts';
-
-async function undisturbed(records: number): Promise<string[]> {
-  const world = await World.of(records);
-  await world.run(world.worker(), records);
-  return comparable(world.sink.records);
-}
+import { settle, undisturbed, World } from '../../support/pipeline-world.ts';
 
 const asked = (world: World): number[] => world.store.requests.map((one) => one.watermark);
 const stored = async (world: World): Promise<number | null> => (await world.store.readState()).watermark;
@@ -51,7 +44,7 @@ describe('when state is flushed', () => {
     expect(asked(world)).toEqual([10, 20]);
     const next = world.worker();
     expect(await world.run(next, 30)).toBe(20);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(30));
+    expect(world.visible()).toEqual(await undisturbed(30));
   });
 
   it('too much waits for it: so does the batch', async () => {
@@ -110,7 +103,7 @@ describe('a flush that is not answered', () => {
     expect(asked(world)).toEqual([10, 16]);
     expect(world.store.requests[1]!.expectedWatermark).toBeNull();
     expect(await world.run(world.worker(), 30)).toBe(16);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(30));
+    expect(world.visible()).toEqual(await undisturbed(30));
   });
 
   it('and was done: is known to be, and the next one builds on it', async () => {
@@ -130,7 +123,7 @@ describe('a flush that is not answered', () => {
       [10, 20],
     ]);
     expect(await world.run(world.worker(), 30)).toBe(20);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(30));
+    expect(world.visible()).toEqual(await undisturbed(30));
   });
 
   it.each(['before', 'after'] as const)('at release it is settled first: fault %s', async (fault) => {
@@ -143,7 +136,7 @@ describe('a flush that is not answered', () => {
     await worker.release(true);
     expect(await stored(world)).toBe(13);
     expect(await world.run(world.worker(), 30)).toBe(13);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(30));
+    expect(world.visible()).toEqual(await undisturbed(30));
   });
 
   it('and the store holds neither: another owner has written', async () => {
@@ -154,7 +147,7 @@ describe('a flush that is not answered', () => {
     await world.handle(worker, 0, 10);
     await settle();
     const { fingerprint } = world.plan.layout;
-    await world.store.flush({ expectedWatermark: null, watermark: 4, fingerprint, keys: [], blobs: [] });
+    await world.store.flush({ expectedWatermark: null, watermark: 4, fingerprint, note: '', keys: [], blobs: [] });
     world.clock.advance(500);
     await world.handle(worker, 10, 12);
     await settle();
@@ -180,7 +173,7 @@ describe('a flush that is not answered', () => {
     await worker.release(true);
     expect(await stored(world)).toBe(30);
     expect(await world.run(world.worker(), 40)).toBe(30);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(40));
+    expect(world.visible()).toEqual(await undisturbed(40));
   });
 });
 
@@ -202,7 +195,7 @@ describe('a flush that is refused', () => {
     expect(asked(world)).toEqual([10]);
     // Taken up anew it goes on as if nothing had been.
     expect(await world.run(worker, 30)).toBe(0);
-    expect(comparable(world.sink.records)).toEqual(await undisturbed(30));
+    expect(world.visible()).toEqual(await undisturbed(30));
   });
 
   it('while the batch waits for it: the batch says so', async () => {

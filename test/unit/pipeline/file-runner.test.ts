@@ -41,6 +41,7 @@ async function setUp(bytesMax = 1e9) {
       published() {},
       flushed() {},
       folded() {},
+      misplaced() {},
       failed() {},
     },
     progress: (done: number, count: number) => progress.push([done, count]),
