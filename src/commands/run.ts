@@ -176,7 +176,10 @@ function openStore({ settings, log }: CommandContext, brain: Brain, health: Heal
       log.warn('Redis', { url, reason: message });
     }
   });
-  return new RedisStateStore(client, { app: settings['app.id'], ttlMs: brain.plan.layout.horizonMs });
+  return new RedisStateStore(client, {
+    app: settings['app.id'],
+    ttlMs: brain.plan.layout.horizonMs + settings['state.ttl-slack'],
+  });
 }
 
 async function startHttp(

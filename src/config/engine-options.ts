@@ -5,7 +5,9 @@ import type { OptionSpec } from './option-types.ts';
 const RUN: readonly CommandName[] = ['run', 'validate'];
 /** the commands that run the pipeline or a part of it */
 const PIPELINE: readonly CommandName[] = ['run', 'replay', 'export-features', 'validate', 'demo'];
-const ALL: readonly CommandName[] = [...PIPELINE, 'simulate', 'flagged', 'dlq', 'doctor'];
+const ALL: readonly CommandName[] = [...PIPELINE, 'simulate', 'flagged', 'dlq', 'doctor', 'state'];
+/** what decides how a record is folded */
+const FOLD: readonly CommandName[] = [...PIPELINE, 'state'];
 
 /** How payments are decided, state is kept, and the process shows itself. */
 export const ENGINE_OPTIONS = {
@@ -24,13 +26,13 @@ export const ENGINE_OPTIONS = {
     description:
       'exactly-once: output and position in one Kafka transaction; at-least-once: output is visible sooner, and after a crash it may ' +
       'repeat, equal to the first. Change it only while no member runs, see `fraudstream state accept --delivery`',
-    commands: RUN,
+    commands: ['run', 'validate', 'state'],
   },
   'catalogue.file': {
     type: 'path',
     default: 'config/features.yaml',
     description: 'feature catalogue',
-    commands: [...PIPELINE, 'doctor'],
+    commands: [...FOLD, 'doctor'],
   },
   'model.dir': {
     type: 'path',
@@ -67,7 +69,7 @@ export const ENGINE_OPTIONS = {
     values: ['auto', 'avro', 'confluent'],
     default: 'auto',
     description: 'bare Avro, or the Confluent wire format; auto: Confluent when registry.url is set',
-    commands: ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor'],
+    commands: ['run', 'simulate', 'validate', 'flagged', 'dlq', 'doctor', 'state'],
   },
   'event.allowed-lateness': {
     type: 'duration',
@@ -75,7 +77,7 @@ export const ENGINE_OPTIONS = {
     min: 0,
     max: 31_536_000_000,
     description: 'a payment later than this behind its user is decided and marked late, but kept out of the state',
-    commands: PIPELINE,
+    commands: FOLD,
   },
   'event.future-skew': {
     type: 'duration',
@@ -83,7 +85,7 @@ export const ENGINE_OPTIONS = {
     min: 0,
     max: 86_400_000,
     description: 'a payment further ahead of its record timestamp is decided and marked, but kept out of the state',
-    commands: PIPELINE,
+    commands: FOLD,
   },
   'record.max-bytes': {
     type: 'bytes',
@@ -91,13 +93,13 @@ export const ENGINE_OPTIONS = {
     min: 1_024,
     max: LIMITS.batchBytesMax,
     description: 'a larger input record goes to the dead letter',
-    commands: PIPELINE,
+    commands: FOLD,
   },
   'guard.card-numbers': {
     type: 'bool',
     default: 'true',
     description: 'refuse payments with what looks like a card number in an id; their dead letter carries no payload',
-    commands: PIPELINE,
+    commands: FOLD,
   },
   'batch.records-max': {
     type: 'int',
@@ -155,12 +157,37 @@ export const ENGINE_OPTIONS = {
     description: 'state is written when this much of a partition waits',
     commands: PIPELINE,
   },
+  'state.ttl-slack': {
+    type: 'duration',
+    default: '14d',
+    min: 0,
+    max: 31_536_000_000,
+    description:
+      'histories expire in Redis this long after the longest window and the allowed lateness have passed; not below the retention of the ' +
+      'input, since Redis counts wall clock and windows count event time',
+    commands: ['run', 'validate', 'doctor'],
+  },
   'state.on-unavailable': {
     type: 'enum',
     values: ['stop', 'decide-without-history'],
     default: 'stop',
     description: 'when Redis is away: wait, or decide at once and say so in `degraded`',
     commands: RUN,
+  },
+  'state.snapshot-dir': {
+    type: 'path',
+    default: null,
+    description:
+      'folder for copies of the state, so that what is older than the input log survives a lost Redis; not set: none',
+    commands: ['run', 'validate'],
+  },
+  'state.snapshot-interval': {
+    type: 'duration',
+    default: '1h',
+    min: 1_000,
+    max: 2_592_000_000,
+    description: 'a partition is copied this often; the last two copies are kept',
+    commands: ['run', 'validate'],
   },
   'log.level': {
     type: 'enum',
