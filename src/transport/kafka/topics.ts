@@ -1,7 +1,12 @@
+import type { Admin } from 'kafkajs';
+import { pauseFor } from './backoff.ts';
 import type { KafkaClient } from './client.ts';
 import { fromKafka } from './kafka-errors.ts';
 
 /** Creates topics, when an operator asks for it. */
+
+const LEADERS_MS_MAX = 30_000;
+const LEADERS_PAUSE_MS = 50;
 
 export interface NewTopic {
   readonly name: string;
@@ -20,7 +25,7 @@ export async function createTopics(client: KafkaClient, topics: readonly NewTopi
     const missing = topics.filter(({ name }) => !existing.has(name));
     if (missing.length > 0) {
       await admin.createTopics({
-        waitForLeaders: true,
+        waitForLeaders: false, // KafkaJS waits for less than a second
         topics: missing.map(({ name, partitions, replication, config }) => ({
           topic: name,
           numPartitions: partitions,
@@ -29,10 +34,32 @@ export async function createTopics(client: KafkaClient, topics: readonly NewTopi
         })),
       });
     }
-    return missing.map(({ name }) => name);
+    const created = missing.map(({ name }) => name);
+    await waitForLeaders(admin, missing);
+    return created;
   } catch (error) {
     throw fromKafka(error, `cannot create ${topics.map(({ name }) => name).join(', ')}`);
   } finally {
     await admin.disconnect().catch(() => undefined);
+  }
+}
+
+/** Brokers learn of a topic, and choose its leaders, after they have answered that it is created. */
+async function waitForLeaders(admin: Admin, topics: readonly NewTopic[]): Promise<void> {
+  if (topics.length === 0) return;
+  const deadlineMs = Date.now() + LEADERS_MS_MAX;
+  for (;;) {
+    try {
+      const found = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
+      const led = topics.every(({ name, partitions }) => {
+        const known = found.topics.find((one) => one.name === name)?.partitions ?? [];
+        return known.filter(({ leader }) => leader >= 0).length >= partitions;
+      });
+      if (led) return;
+      if (Date.now() > deadlineMs) throw new Error(`no leader for every partition within ${LEADERS_MS_MAX} ms`);
+    } catch (error) {
+      if (!fromKafka(error, '').retriable || Date.now() > deadlineMs) throw error;
+    }
+    await pauseFor(LEADERS_PAUSE_MS);
   }
 }
