@@ -4,7 +4,7 @@
 //
 //   node bench/end-to-end.mjs [--events 500000] [--users 100000] [--zipf 1] [--partitions 6] [--processes 1]
 //     [--features N] [--span-hours 24] [--runs 1] [--reference] [--profile FOLDER]
-//     [--brokers HOST:PORT --redis URL] [--goals]
+//     [--delivery exactly-once] [--brokers HOST:PORT --redis URL] [--goals]
 //
 // --features: a generated catalogue of N features instead of the default one. --reference: the bare loop of consuming and
 // producing beside it. --goals: exit code 1 when 40,000 events/s or 30 µs CPU per event are missed.
@@ -26,6 +26,7 @@ const { values: given } = parseArgs({
     runs: { type: 'string', default: '1' },
     reference: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    delivery: { type: 'string', default: 'exactly-once' },
     brokers: { type: 'string' },
     redis: { type: 'string' },
     goals: { type: 'boolean', default: false },
@@ -49,7 +50,7 @@ try {
       partitions: Number(given.partitions),
       processes: Number(given.processes),
       spanMs: Number(given['span-hours']) * 3_600_000,
-      env: catalogue?.env ?? {},
+      env: { FRAUDSTREAM_DELIVERY: given.delivery, ...(catalogue?.env ?? {}) },
       nodeArgs: given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`],
     });
     results.push(result);

@@ -2,7 +2,7 @@
 // separate consumer measures until the decision is there. What is late for whatever reason counts as late.
 //
 //   node bench/latency.mjs [--rate 2000] [--seconds 60] [--warm-up 10] [--users 100000] [--zipf 1] [--partitions 6]
-//     [--runs 1] [--brokers HOST:PORT --redis URL] [--goals]
+//     [--runs 1] [--delivery exactly-once] [--brokers HOST:PORT --redis URL] [--goals]
 //
 // The first --warm-up seconds are sent but not counted. --goals: exit code 1 when p99 is 30 ms or more, or the peak
 // memory of our process 400 MiB or more.
@@ -23,6 +23,7 @@ const { values: given } = parseArgs({
     partitions: { type: 'string', default: '6' },
     runs: { type: 'string', default: '1' },
     profile: { type: 'string' },
+    delivery: { type: 'string', default: 'exactly-once' },
     brokers: { type: 'string' },
     redis: { type: 'string' },
     goals: { type: 'boolean', default: false },
@@ -59,7 +60,7 @@ async function once() {
   await createTopicsOf(client, run, partitions);
   const topics = topicsOf(run);
   const nodeArgs = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
-  const processor = await startProcessor({ env: environmentOf(run, servers), nodeArgs });
+  const processor = await startProcessor({ env: { ...environmentOf(run, servers), FRAUDSTREAM_DELIVERY: given.delivery }, nodeArgs });
   // by then the topics have leaders
   await assigned(processor.port, partitions);
   const { brokers } = servers;

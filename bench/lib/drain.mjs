@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runNode, startProcessor } from './children.mjs';
 import { batchFacts, readMetrics, stageUs } from './metrics.mjs';
 import { cpuUs, loadAverage, peakRssMiB } from './process-stat.mjs';
-import { createTopicsOf, environmentOf, openKafka, recordCount, topicsOf } from './topics.mjs';
+import { createTopicsOf, environmentOf, openDecidedCount, openKafka, recordCount, topicsOf } from './topics.mjs';
 
 const POLL_MS = 40;
 const TIMEOUT_MS = 600_000;
@@ -22,7 +22,8 @@ export async function drain(servers, options) {
   const admin = client.admin();
   await admin.connect();
   await createTopicsOf(client, run, partitions);
-  const { transactions, decisions, 'dead-letter': deadLetter } = topicsOf(run);
+  const { transactions, 'dead-letter': deadLetter } = topicsOf(run);
+  const decided = await openDecidedCount(client, run, transactions, partitions);
   const compression = options.compression ?? 'none';
   const backlog = { brokers: servers.brokers, topic: transactions, partitions, events, users, exponent, spanMs };
   const produced = await runNode([
@@ -36,7 +37,7 @@ export async function drain(servers, options) {
   const running = [];
   for (let k = 0; k < processes; k++) running.push(await startProcessor({ env: settings, nodeArgs }));
   const cpu = () => running.reduce((sum, { pid }) => sum + cpuUs(pid), 0);
-  const sample = async () => ({ cpuUs: cpu(), done: await recordCount(admin, decisions), ms: performance.now() });
+  const sample = async () => ({ cpuUs: cpu(), done: await decided(), ms: performance.now() });
 
   let first = null;
   let warm = null;

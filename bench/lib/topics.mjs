@@ -53,3 +53,13 @@ export async function recordCount(admin, topic) {
   const offsets = await admin.fetchTopicOffsets(topic);
   return offsets.reduce((sum, { high }) => sum + Number(high), 0);
 }
+
+/** Records of the input that are decided and committed: what the positions say, in either delivery mode. */
+export async function openDecidedCount(client, run, topic, partitions) {
+  const { GroupOffsets } = await load('transport/kafka/offsets');
+  const ledger = new GroupOffsets(client, `${run}.ledger`);
+  return async () => {
+    const all = Array.from({ length: partitions }, (_, partition) => ledger.read(topic, partition));
+    return (await Promise.all(all)).reduce((sum, found) => sum + (found?.offset ?? 0), 0);
+  };
+}
