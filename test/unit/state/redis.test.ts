@@ -1,9 +1,18 @@
 import { inspect } from 'node:util';
 import { Command } from 'ioredis';
 import { describe, expect, it } from 'vitest';
-import { adviceOn, parseInfo } from '../../../src/state/redis/redis-check.ts';
+import { adviceOn, parseInfo, worstOf } from '../../../src/state/redis/redis-check.ts';
 import { redisError } from '../../../src/state/redis/redis-errors.ts';
-import { maskRedisUrl, reconnectDelayMs, redisOptions } from '../../../src/state/redis/redis-settings.ts';
+import {
+  clusterNodeOptions,
+  clusterSeeds,
+  describeRedis,
+  maskRedisUrl,
+  reconnectDelayMs,
+  redisOptions,
+  secretsOf,
+} from '../../../src/state/redis/redis-settings.ts';
+import { isMigrating, readSlots, redirectOf } from '../../../src/state/redis/slot-map.ts';
 import { slicesOf } from '../../../src/state/redis/flush-script.ts';
 import { BufferPool, EncodedCommand, RespWriter } from '../../../src/state/redis/resp-writer.ts';
 import { decodeState, encodeState, partitionKeys } from '../../../src/state/redis/state-record.ts';
@@ -70,6 +79,84 @@ describe('redis settings', () => {
     expect((thrown as Error).message).not.toContain(secret);
   });
 
+  const cluster = { ...TIMEOUTS, mode: 'cluster', nodes: ['a.test:7000', '[::1]:7001'] } as const;
+  const sentinel = {
+    ...TIMEOUTS,
+    mode: 'sentinel',
+    sentinels: ['s1.test:26379', '10.0.0.1:1'],
+    sentinelMaster: 'm',
+  } as const;
+
+  it('asks sentinels for the master, never for a replica, and never gives up', () => {
+    const options = redisOptions({ ...sentinel, username: 'u', password: 'p', sentinelPassword: 'q' });
+    expect(options).toMatchObject({
+      sentinels: [{ host: 's1.test', port: 26_379 }, { host: '10.0.0.1', port: 1 }],
+      name: 'm',
+      role: 'master',
+      username: 'u',
+      password: 'p',
+      sentinelPassword: 'q',
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+    }); // prettier-ignore
+    expect(options).not.toHaveProperty('tls');
+    expect(options).not.toHaveProperty('host');
+    for (const attempt of [1, 10, 100_000]) {
+      expect(options.sentinelRetryStrategy?.(attempt)).toBeGreaterThan(0);
+      expect(options.sentinelRetryStrategy?.(attempt)).toBeLessThanOrEqual(1_000);
+    }
+    expect(redisOptions({ ...sentinel, tls: true })).toMatchObject({
+      tls: {},
+      sentinelTLS: {},
+      enableTLSForSentinelMode: true,
+    });
+  });
+
+  it('has one connection per node of a cluster, with the name of the node for its certificate', () => {
+    expect(clusterSeeds(cluster)).toEqual([{ host: 'a.test', port: 7000 }, { host: '::1', port: 7001 }]); // prettier-ignore
+    const named = clusterNodeOptions({ ...cluster, password: 'p', tls: { ca: 'PEM' } }, { host: 'a.test', port: 7000 });
+    expect(named).toMatchObject({
+      host: 'a.test',
+      port: 7000,
+      password: 'p',
+      tls: { ca: 'PEM', servername: 'a.test' },
+    });
+    expect(named).toMatchObject({ enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 100 });
+    expect(clusterNodeOptions({ ...cluster, tls: true }, { host: '10.0.0.1', port: 1 }).tls).toEqual({});
+    expect(clusterNodeOptions(cluster, { host: '10.0.0.1', port: 1 })).not.toHaveProperty('tls');
+  });
+
+  it.each([
+    [{ mode: 'cluster' }, /redis\.mode cluster needs redis\.nodes/],
+    [{ mode: 'cluster', nodes: [] }, /redis\.nodes/],
+    [{ mode: 'cluster', nodes: [`u:${secret}@h:1`] }, /redis\.nodes: each must be host:port/],
+    [{ mode: 'cluster', nodes: ['h:0'] }, /host:port/],
+    [{ mode: 'sentinel', sentinelMaster: 'm' }, /needs redis\.sentinels/],
+    [{ mode: 'sentinel', sentinels: ['h:1'] }, /needs redis\.sentinel-master/],
+    [{ mode: 'sentinel', sentinels: ['h'], sentinelMaster: 'm' }, /redis\.sentinels: each must be host:port/],
+    [{ mode: 'standalone' }, /redis\.url/],
+  ] as const)('needs what the mode needs: %j', (settings, text) => {
+    let thrown: unknown;
+    try {
+      describeRedis({ ...TIMEOUTS, ...settings });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code: 'FS_CONFIG_INVALID', message: expect.stringMatching(text) as string });
+    expect((thrown as Error).message).not.toContain(secret);
+  });
+
+  it('says where it is without any secret', () => {
+    expect(describeRedis({ ...cluster, password: secret })).toBe('redis-cluster://a.test:7000,[::1]:7001');
+    expect(describeRedis({ ...sentinel, sentinelPassword: secret })).toBe(
+      'redis-sentinel://s1.test:26379,10.0.0.1:1/m',
+    );
+    expect(describeRedis({ ...TIMEOUTS, url: `redis://u:${secret}@h/1` })).toBe('redis://h:6379/1');
+    const settings = { ...sentinel, password: 'a', sentinelPassword: 'b' };
+    expect(secretsOf(settings, redisOptions(settings))).toEqual(['a', 'b']);
+  });
+
   it('masks a url', () => {
     expect(maskRedisUrl(`rediss://user:${secret}@h.test:1/2?x=${secret}`)).toBe('rediss://h.test:1/2');
     expect(maskRedisUrl('redis://h')).toBe('redis://h:6379');
@@ -95,6 +182,11 @@ describe('redis errors', () => {
     ['Command timed out', /unknown/],
     ['Reached the max retries per request limit (which is 0).', /unknown/],
     ['MOVED 1234 127.0.0.1:7000', /cluster/],
+    ['TRYAGAIN Multiple keys request during rehashing of slot', /wait/],
+    ['CLUSTERDOWN Hash slot not served', /wait/],
+    ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", /failover/],
+    ['ERR This instance has cluster support disabled', /redis\.mode/],
+    ['All sentinels are unreachable. Retrying from scratch after 1ms.', /redis\.sentinels/],
     ['connect ECONNREFUSED 127.0.0.1:6379', /listens/],
   ])('explains %s', (message, advice) => {
     const error = redisError(new Error(message), 'load', { topic: 't', partition: 1 }, null);
@@ -187,6 +279,62 @@ describe('slices of a flush', () => {
   });
 });
 
+describe('slots of a cluster', () => {
+  const node = (host: string | null, port: number): unknown[] => [
+    host === null ? null : Buffer.from(host),
+    port,
+    Buffer.from('id'),
+    [],
+  ];
+
+  it('knows the master of each slot, and the replicas apart', () => {
+    const reply = [
+      [0, 99, node('10.0.0.1', 7000), node('10.0.0.2', 7001)],
+      [101, 16_383, node('10.0.0.3', 7002), node('10.0.0.1', 7000)],
+    ];
+    const { owners, masters, others } = readSlots(reply, 'x:1');
+    expect([0, 99, 100, 101, 16_383].map((slot) => owners[slot])).toEqual(['10.0.0.1:7000', '10.0.0.1:7000', undefined, '10.0.0.3:7002', '10.0.0.3:7002']); // prettier-ignore
+    expect([...masters]).toEqual(['10.0.0.1:7000', '10.0.0.3:7002']);
+    expect(others).toEqual(['10.0.0.2:7001']);
+  });
+
+  it.each([[''], [null]])('takes a node without an address (%j) for the one that was asked', (host) => {
+    expect(readSlots([[0, 1, node(host, 7000)]], '[::1]:9').owners[0]).toBe('[::1]:7000');
+  });
+
+  it('leaves out a node whose address is not known yet', () => {
+    expect([...readSlots([[0, 1, node('?', 7000)], [2, 3, node('h', 1)]], 'x:1').masters]).toEqual(['h:1']); // prettier-ignore
+  });
+
+  it.each([[[]], ['x'], [[[0, 1]]], [[[0, 99_999, node('h', 1)]]], [[['a', 1, node('h', 1)]]], [[[0, 1, node('h', 0)]]]])('refuses what is no such reply: %j', (reply) => {
+    expect(() => readSlots(reply, 'x:1')).toThrow(/CLUSTER/);
+  }); // prettier-ignore
+
+  it.each([
+    ['MOVED 12182 10.0.0.1:7000', { ask: false, slot: 12_182, address: '10.0.0.1:7000' }],
+    ['ASK 0 a.test:1', { ask: true, slot: 0, address: 'a.test:1' }],
+    ['MOVED 5 ::1:7000', { ask: false, slot: 5, address: '[::1]:7000' }],
+    ['MOVED 5 :7000', { ask: false, slot: 5, address: 'asked.test:7000' }],
+    ['MOVED 16384 h:1', null],
+    ['MOVED 5 h:0', null],
+    ['MOVED 5 h', null],
+    ['TRYAGAIN Multiple keys request during rehashing of slot', null],
+    ['ERR MOVED 5 h:1', null],
+  ])('reads the redirection %s', (message, redirect) => {
+    expect(redirectOf(message, 'asked.test:1')).toEqual(redirect);
+  });
+
+  it('sees a slot on its way', () => {
+    const own = 'id1 10.0.0.1:1@2 myself,master - 0 0 1 connected 0-99';
+    const other = 'id2 10.0.0.2:1@2 master - 0 0 1 connected 100-200';
+    expect(isMigrating(`${other}\n${own}\n`, 50)).toBe(false);
+    expect(isMigrating(`${other}\n${own} [50->-id2]\n`, 50)).toBe(true);
+    expect(isMigrating(`${other}\n${own} [50-<-id2]\n`, 50)).toBe(true);
+    expect(isMigrating(`${own} [150->-id2]\n${other}\n`, 50)).toBe(false);
+    expect(isMigrating(`${own}\n${other} [50->-id2]\n`, 50)).toBe(false);
+  });
+});
+
 describe('RESP writer', () => {
   const values = ['', 'a', 'ü', '漢字', '😀', '\r\n$1\r\n', 'x'.repeat(9), 'x'.repeat(10), 'y'.repeat(99), 'y'.repeat(100), 'z'.repeat(99_999), 'é'.repeat(70_000)]; // prettier-ignore
 
@@ -209,6 +357,9 @@ describe('RESP writer', () => {
     expect(String(command.toWritable())).toBe('bytes');
     expect(command.args).toEqual(['k']);
     expect(command.getKeys()).toEqual(['k']);
+    const copy = command.copy();
+    expect(copy).not.toBe(command);
+    expect([String(copy.toWritable()), copy.name, copy.getKeys()]).toEqual(['bytes', 'mget', ['k']]);
     expect(new EncodedCommand('evalsha', ['sha', '1', 'k'], Buffer.from('')).getKeys()).toEqual(['k']);
   });
 
@@ -241,6 +392,27 @@ describe('redis check', () => {
   it('reads INFO', () => {
     const info = parseInfo('# Server\r\nredis_version:7.0.15\r\nexecutable:/a:b\r\n\r\n# Memory\r\nempty:\r\n');
     expect([...info]).toEqual([['redis_version', '7.0.15'], ['executable', '/a:b'], ['empty', '']]); // prettier-ignore
+  });
+
+  it('takes the worst of several servers', () => {
+    expect(worstOf([good])).toEqual(good);
+    const bad = [
+      good,
+      { ...good, maxmemoryPolicy: 'allkeys-lru', maxmemoryBytes: 100, usedMemoryBytes: 50 },
+      { ...good, version: '5.0.1', maxmemoryBytes: 100, usedMemoryBytes: 90 },
+      { ...good, aofEnabled: false, rdbSchedule: '', role: 'slave' },
+    ];
+    expect(worstOf(bad)).toEqual({
+      version: '5.0.1',
+      role: 'slave',
+      maxmemoryPolicy: 'allkeys-lru',
+      maxmemoryBytes: 100,
+      usedMemoryBytes: 90,
+      aofEnabled: false,
+      rdbSchedule: '',
+      clusterEnabled: false,
+    });
+    expect(worstOf(bad.toReversed())).toEqual(worstOf(bad));
   });
 
   it('has nothing to say about a good server', () => {
