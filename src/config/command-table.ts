@@ -94,6 +94,24 @@ export const COMMANDS = {
       'something must be fixed.',
     examples: ['fraudstream doctor', 'fraudstream doctor --json'],
   },
+  state: {
+    summary: 'look at positions and state, and repair them after an operator error',
+    args: 'inspect|verify|rebuild|accept|rebase|repartition|drop',
+    argsMax: 1,
+    details:
+      'inspect: where each partition stands, what would stop it, and the command that helps. verify: folds the log and ' +
+      'compares every stored history. rebuild: drops the state and folds it from the log, offline. accept: makes a position ' +
+      'valid again after it was set, lost or contradicted: --skip, --redecide, --log or --delivery. rebase: keeps the histories ' +
+      'in another log (disaster recovery). repartition: moves histories to where their users are after partitions were added. ' +
+      'drop: removes the state; the next start rebuilds it. All but inspect and verify need the members of the group ' +
+      'stopped, and only say what they would do unless --apply is given.',
+    examples: [
+      'fraudstream state inspect --partition 2',
+      'fraudstream state accept --partition 2 --skip --apply',
+      'fraudstream state rebuild --apply',
+      'fraudstream state repartition',
+    ],
+  },
   demo: {
     summary: 'simulate a day of payments and decide them, with a report',
     args: '',

@@ -1,4 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs';
+import { FraudstreamError } from '../../domain/errors.ts';
 import type { KafkaClient } from './client.ts';
 import { fromKafka } from './kafka-errors.ts';
 
@@ -93,5 +94,21 @@ async function readGroup(admin: Admin, group: string): Promise<GroupFacts | null
     return { state: found.state, members: found.members.length };
   } catch {
     return null;
+  }
+}
+
+/** null: there is no such group. Throws FS_KAFKA_UNAVAILABLE or FS_KAFKA_REFUSED: not knowing is not "no members". */
+export async function readGroupFacts(client: KafkaClient, group: string): Promise<GroupFacts | null> {
+  const admin = client.admin();
+  try {
+    await admin.connect();
+    const { groups } = await admin.describeGroups([group]);
+    const found = groups[0];
+    if (found === undefined) throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', `no answer about group ${group}`);
+    return found.state === 'Dead' ? null : { state: found.state, members: found.members.length };
+  } catch (thrown) {
+    throw fromKafka(thrown, `cannot describe group ${group}`);
+  } finally {
+    await admin.disconnect().catch(() => undefined);
   }
 }
