@@ -9,14 +9,21 @@ import type {
 import { sleep } from '../servers/process.ts';
 
 /** Repeats while Kafka says that an earlier transaction is still being completed. */
-export async function unlessBusy<T>(request: () => Promise<T>, timeoutMs = 30_000): Promise<T> {
+export function unlessBusy<T>(request: () => Promise<T>): Promise<T> {
+  return repeated(request, (error) => error.code === 'FS_KAFKA_BUSY');
+}
+
+async function repeated<T>(
+  request: () => Promise<T>,
+  passes: (error: FraudstreamError) => boolean,
+  timeoutMs = 60_000,
+): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {
     try {
       return await request();
     } catch (error) {
-      const busy = error instanceof FraudstreamError && error.code === 'FS_KAFKA_BUSY';
-      if (!busy || Date.now() > deadlineMs) throw error;
+      if (!(error instanceof FraudstreamError) || !passes(error) || Date.now() > deadlineMs) throw error;
       await sleep(2);
     }
   }
@@ -47,7 +54,11 @@ export class TransactionSteps {
   }
 
   async init(timeoutMs = 10_000): Promise<ProducerIdentity> {
-    const identity = await unlessBusy(() => this.requests.init(this.transactionalId, timeoutMs));
+    // also while the cluster creates the topic of its coordinators
+    const identity = await repeated(
+      () => this.requests.init(this.transactionalId, timeoutMs),
+      ({ retriable }) => retriable,
+    );
     this.sequences.clear();
     this.transaction = { transactionalId: this.transactionalId, identity };
     return identity;

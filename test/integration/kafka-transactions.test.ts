@@ -72,12 +72,7 @@ describe('transactions', () => {
         [INPUT, 'out'].map((name) => ({ name, partitions: 1, replication: 1 })),
       );
       const steps = new TransactionSteps(first, 'app-in-0');
-      await eventually('it is initialised', () =>
-        steps.init().then(
-          () => true,
-          () => false,
-        ),
-      );
+      await steps.init();
       await steps.add('out');
       await steps.write('out', ['decision']);
       await steps.position('app.ledger', { topic: INPUT, partition: 0, offset: 7, metadata: 'fs1 7' });
@@ -235,9 +230,9 @@ describe('transactions', () => {
     const topic = await newTopic();
     const hung = new TransactionSteps(requests, `${topic}-0`);
     await hung.init(2_000);
+    const beganMs = Date.now();
     await hung.add(topic);
     await hung.write(topic, ['hung']);
-    const beganMs = Date.now();
     const other = new TransactionSteps(requests, `${topic}-1`);
     await other.init();
     await other.all(topic, ['behind it'], true);

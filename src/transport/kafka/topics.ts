@@ -44,22 +44,22 @@ export async function createTopics(client: KafkaClient, topics: readonly NewTopi
   }
 }
 
-/** Brokers learn of a topic, and choose its leaders, after they have answered that it is created. */
+/**
+ * A broker answers that a topic is created before it knows it, and names its leaders before they lead: only who tells
+ * where its log ends can be written to.
+ */
 async function waitForLeaders(admin: Admin, topics: readonly NewTopic[]): Promise<void> {
-  if (topics.length === 0) return;
   const deadlineMs = Date.now() + LEADERS_MS_MAX;
-  for (;;) {
-    try {
-      const found = await admin.fetchTopicMetadata({ topics: topics.map(({ name }) => name) });
-      const led = topics.every(({ name, partitions }) => {
-        const known = found.topics.find((one) => one.name === name)?.partitions ?? [];
-        return known.filter(({ leader }) => leader >= 0).length >= partitions;
-      });
-      if (led) return;
-      if (Date.now() > deadlineMs) throw new Error(`no leader for every partition within ${LEADERS_MS_MAX} ms`);
-    } catch (error) {
-      if (!fromKafka(error, '').retriable || Date.now() > deadlineMs) throw error;
+  for (const { name, partitions } of topics) {
+    for (;;) {
+      try {
+        const ends = await admin.fetchTopicOffsets(name);
+        if (ends.length >= partitions) break;
+        if (Date.now() > deadlineMs) throw new Error(`${name} is not complete after ${LEADERS_MS_MAX} ms`);
+      } catch (error) {
+        if (!fromKafka(error, '').retriable || Date.now() > deadlineMs) throw error;
+      }
+      await pauseFor(LEADERS_PAUSE_MS);
     }
-    await pauseFor(LEADERS_PAUSE_MS);
   }
 }
