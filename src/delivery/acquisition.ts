@@ -106,18 +106,20 @@ function foreign(facts: Facts, offset: number): string {
 }
 
 function checkIdentities(facts: Facts): void {
-  const marks: [string, LogMark][] = [];
-  const { committed, note, log } = facts;
-  if (committed !== null && typeof committed.position === 'object') marks.push(['position', committed.position.mark]);
-  if (note !== null) marks.push(['state', note.mark]);
-  for (const [what, mark] of marks) {
+  const marks: [string, string, LogMark][] = [];
+  const { topic } = facts.key;
+  const { committed, sibling, note, log } = facts;
+  if (typeof committed?.position === 'object') marks.push(['position', nameOf(facts), committed.position.mark]);
+  if (typeof sibling?.position === 'object') marks.push(['position', `${topic}/0`, sibling.position.mark]);
+  if (note !== null) marks.push(['state', nameOf(facts), note.mark]);
+  for (const [what, who, mark] of marks) {
     const changed = difference(mark, log);
     if (changed === 'partitions') {
-      const detail = `${facts.key.topic} has ${log.partitions} partitions, the ${what} of ${nameOf(facts)} was made with ${mark.partitions}; to move the histories: fraudstream state repartition`;
+      const detail = `${topic} has ${log.partitions} partitions, the ${what} of ${who} was made with ${mark.partitions}; to move the histories: fraudstream state repartition`;
       throw halt(facts, 'FS_PARTITIONS_CHANGED', detail);
     }
     if (changed !== null) {
-      const detail = `the ${what} of ${nameOf(facts)} belongs to ${changed}; to begin anew in this log: ${accept(facts, '--log')}; to keep the histories: fraudstream state rebase --partition ${facts.key.partition}`;
+      const detail = `the ${what} of ${who} belongs to ${changed}; to begin anew in this log: ${accept(facts, '--log')}; to keep the histories: fraudstream state rebase --partition ${facts.key.partition}`;
       throw halt(facts, 'FS_LOG_CHANGED', detail);
     }
   }
@@ -196,7 +198,8 @@ function stateOf(
     const readFrom = Math.min(position.offset, Math.max(position.origin, range.start));
     return { watermark: null, readFrom, knownSinceMs: readFrom === 0 ? 0 : null, rebuilt };
   };
-  if (watermark === null) return anew(facts.committed === null ? '' : 'there is none');
+  // Where nothing was decided yet, there never was any.
+  if (watermark === null) return anew(position.offset === position.origin ? '' : 'there is none');
   if (watermark > position.offset) {
     const detail = `the state of ${nameOf(facts)} reaches ${watermark}, its position is ${position.offset}; to build the state anew: fraudstream state drop --partition ${facts.key.partition}`;
     throw halt(facts, 'FS_STATE_AHEAD', detail, position.offset);

@@ -13,6 +13,8 @@ export interface Facts {
   readonly range: { readonly start: number; readonly end: number };
   readonly log: InputIdentity;
   readonly committed: Committed | null;
+  /** of partition 0, when this one has no position: a partition that was added must not pass for a new application's */
+  readonly sibling: Committed | null;
   readonly output: OutputTail;
   readonly state: PartitionState;
   /** of `state`; null when there is none, or it cannot be read */
@@ -46,9 +48,8 @@ export async function gatherFacts(ports: FactPorts): Promise<Facts> {
   const { app, input, ledger, outputLog, store } = ports;
   const { topic, partition } = input;
   const key = { app, topic, partition };
-  const found = await ledger.read(topic, partition);
-  const committed: Committed | null =
-    found === null ? null : { offset: found.offset, position: decodePosition(key, found) };
+  const committed = await committedOf(ledger, key);
+  const sibling = committed === null && partition > 0 ? await committedOf(ledger, { ...key, partition: 0 }) : null;
   const position = committed !== null && typeof committed.position === 'object' ? committed.position : null;
   const [output, state, log] = [await outputLog.tail(partition), await store.readState(), await input.identity()];
   const note = state.note === null ? null : decodeNote(state.note);
@@ -58,12 +59,18 @@ export async function gatherFacts(ports: FactPorts): Promise<Facts> {
     range,
     log,
     committed,
+    sibling,
     output,
     state,
     note,
     recordAtPosition: position === null ? null : await hashAt(input, position.mark.lastOffset, range),
     recordAtNote: note === null ? null : await hashAt(input, note.mark.lastOffset, range),
   };
+}
+
+async function committedOf(ledger: Ledger, key: PositionKey): Promise<Committed | null> {
+  const found = await ledger.read(key.topic, key.partition);
+  return found === null ? null : { offset: found.offset, position: decodePosition(key, found) };
 }
 
 async function rangeBehind({ input, clock, pause }: FactPorts, offset: number): Promise<Facts['range']> {
