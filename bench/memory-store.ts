@@ -33,7 +33,7 @@ async function write(numbers: readonly number[], round: number): Promise<void> {
     return;
   }
   const next: number = (watermark ?? 0) + 1;
-  await partition.flush({ expectedWatermark: watermark, watermark: next, fingerprint: 'bench', keys, blobs });
+  await partition.flush({ expectedWatermark: watermark, watermark: next, fingerprint: 'bench', note: '', keys, blobs });
   watermark = next;
 }
 

@@ -45,6 +45,18 @@ class FaultyStore implements PartitionStore {
   drop(): Promise<void> {
     return this.inner.drop();
   }
+
+  readAttempt(): Promise<string | null> {
+    return this.inner.readAttempt();
+  }
+
+  writeAttempt(text: string | null): Promise<void> {
+    return this.inner.writeAttempt(text);
+  }
+
+  scan(): ReturnType<PartitionStore['scan']> {
+    return this.inner.scan();
+  }
 }
 
 function fold(
