@@ -27,7 +27,7 @@ export class PartitionHistories {
   private flight: Promise<void> | null = null;
   /** next input offset to fold */
   position = 0;
-  /** histories are complete from this event time (ms) on: 0 = from the beginning */
+  /** histories are complete from this event time (ms) on: 0 = from the beginning; NaN = the first record that is folded tells */
   knownSinceMs = 0;
   /** what is written beside the watermark of a flush that begins now */
   noteOf: () => string = () => '';
@@ -128,7 +128,9 @@ export class PartitionHistories {
   flush(): Promise<FlushReport> {
     if (this.flight) throw new FraudstreamError('FS_INTERNAL', 'a flush is under way');
     const watermark = this.position;
-    if (watermark === this.storedWatermark) return Promise.resolve({ users: 0, bytes: 0 });
+    // Nothing was folded yet, when it is not known either since when histories are complete: a note could not say it.
+    const isNew = watermark !== this.storedWatermark && !Number.isNaN(this.knownSinceMs);
+    if (!isNew) return Promise.resolve({ users: 0, bytes: 0 });
     const entries = this.cache.takeDirty();
     const blobs = entries.map((entry) => encodeHistory(entry.history));
     const bytes = blobs.reduce((sum, blob) => sum + blob.length, 0);
