@@ -80,14 +80,15 @@ async function drain(partition) {
   if (busy[partition]) return;
   busy[partition] = true;
   while (waiting[partition].length > 0) {
-    const messages = waiting[partition].splice(0, BATCH_MAX).map((one) => ({ ...one, partition }));
+    const due = waiting[partition].splice(0, BATCH_MAX);
+    const messages = due.map((one) => ({ ...one, partition }));
     try {
       await producer.send({ topic, messages, acks: -1, timeout: 10_000 });
       sent += messages.length;
     } catch (error) {
       failed++;
       process.stderr.write(`${error.message}\n`);
-      for (const { partition: _, ...one } of messages.reverse()) waiting[partition].unshift(one);
+      waiting[partition].unshift(...due);
       await new Promise((done) => setTimeout(done, 100));
     }
   }

@@ -89,7 +89,7 @@ export async function zombie(stage: Stage): Promise<Outcome> {
 }
 
 /** It has joined and was given partitions. */
-export function assigned(program: Program): Promise<void> {
+function assigned(program: Program): Promise<void> {
   const has = (): boolean => program.log().some(({ message }) => message === 'partition acquired');
   return until('the member has a partition', has, { programs: [program] });
 }

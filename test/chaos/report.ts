@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPOSITORY } from '../servers/process.ts';
+import type { MishapOutcome } from './mishap.ts';
+import type { Figure } from './takeover.ts';
 import type { Outcome } from './world.ts';
 
 /** What came of the scenarios, as JSON in out/ and as a table in the documentation. */
@@ -58,7 +60,31 @@ export function chaosTable(outcomes: readonly Outcome[]): string {
   return table(head, rows);
 }
 
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function operatorsTable(outcomes: readonly MishapOutcome[]): string {
+  const rows = outcomes.map(({ scenario, code, message, faults }) => [
+    scenario,
+    faults.length > 0 ? `WRONG: ${faults.join('; ')}` : code === '' ? 'goes on' : `stops: \`${code}\``,
+    message.replaceAll(/(?:mishap|other|e2e)[\w.-]*transactions/g, 'transactions'),
+  ]);
+  return table(['what an operator did', 'outcome', 'message'], rows);
+}
+
+export function describeFigure({ scenario, rounds, p50, p95, max, goal }: Figure): string {
+  const times = `p50 ${p50}, p95 ${p95}, max ${max} ms of ${rounds}; goal ${goal} ms`;
+  return `${p95 <= goal ? '✓' : '✗'} ${scenario}: ${times}`;
+}
+
+export function figureTable(figures: readonly Figure[]): string {
+  const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
+  const rows = figures.map(({ scenario, rounds, p50, p95, max, goal }) => [
+    scenario,
+    String(rounds),
+    ...[p50, p95, max, goal].map(seconds),
+  ]);
+  return table(['what was done', 'rounds', 'p50', 'p95', 'longest', 'goal (p95)'], rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');

@@ -12,6 +12,10 @@ export interface StageOptions {
   readonly rate: number;
   /** makes the long form longer or shorter: 1 = as documented */
   readonly share?: number;
+  /** only operators' mistakes with such a name */
+  readonly mishap?: RegExp;
+  /** the logs of processors are kept there */
+  readonly logs?: string;
   readonly say?: (text: string) => void;
 }
 
@@ -23,6 +27,7 @@ export class Stage {
   readonly seed: number;
   readonly options: StageOptions;
   private kafkaServer: Promise<KafkaServer> | null = null;
+  private otherKafkaServer: Promise<KafkaServer> | null = null;
   private redisServer: Promise<RedisServer> | null = null;
   private readonly stops: (() => Promise<void>)[] = [];
 
@@ -46,6 +51,11 @@ export class Stage {
     return (this.kafkaServer ??= this.newKafka());
   }
 
+  /** Another cluster. */
+  otherKafka(): Promise<KafkaServer> {
+    return (this.otherKafkaServer ??= this.newKafka());
+  }
+
   /** A Redis that nobody harms. */
   redis(): Promise<RedisServer> {
     return (this.redisServer ??= this.newRedis(false));
@@ -67,9 +77,10 @@ export class Stage {
   }
 
   /** What all worlds have in common. */
-  world(name: string): Pick<WorldOptions, 'name' | 'seed' | 'rate' | 'users' | 'say'> {
-    const { seed, rate } = this.options;
-    return { name, seed, rate, users: this.long ? 500 : 100, say: (text) => this.say(`${name}: ${text}`) };
+  world(name: string): Pick<WorldOptions, 'name' | 'seed' | 'rate' | 'users' | 'say' | 'logs'> {
+    const { seed, rate, logs } = this.options;
+    const say = (text: string): void => this.say(`${name}: ${text}`);
+    return { name, seed, rate, users: this.long ? 500 : 100, say, ...(logs === undefined ? {} : { logs }) };
   }
 
   async strike(): Promise<void> {

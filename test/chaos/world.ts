@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { runKafkaTool } from '../servers/kafka.ts';
 import { sleep } from '../servers/process.ts';
 import { until, type Program } from '../support/e2e-process.ts';
@@ -30,6 +32,8 @@ export interface WorldOptions {
   readonly users?: number;
   readonly seed?: number;
   readonly say?: (text: string) => void;
+  /** a folder for the logs of its processors */
+  readonly logs?: string;
 }
 
 export interface Outcome extends Verdict {
@@ -177,6 +181,11 @@ export class World {
   async close(): Promise<void> {
     this.load?.kill();
     await Promise.all(this.programs.map((program) => program.kill9()));
+    const { logs, name } = this.options;
+    if (logs !== undefined) {
+      mkdirSync(logs, { recursive: true });
+      this.programs.forEach((program, n) => writeFileSync(join(logs, `${name}-${n}.log`), program.stderr));
+    }
     await this.kafka.close();
   }
 }

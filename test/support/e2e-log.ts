@@ -33,7 +33,7 @@ export interface LogPartition {
   readonly end: number;
 }
 
-const API = { fetch: 1, listOffsets: 2, metadata: 3 } as const;
+const API = { fetch: 1, listOffsets: 2, metadata: 3, offsetCommit: 8, offsetFetch: 9 } as const;
 const FETCH_BYTES = 16_777_216;
 const ANSWER_MS_MAX = 15_000;
 const TRIES_MAX = 40;
@@ -228,6 +228,64 @@ function leadersIn(answer: Reader, topic: string): Map<number, Broker> {
   });
   if (leaders.size === 0) throw new Error(`${topic} has no partitions`);
   return leaders;
+}
+
+export interface GroupOffset {
+  readonly offset: number;
+  readonly metadata: string;
+}
+
+/** A committed offset of a group; null when it has none. For a cluster of one broker, which coordinates everything. */
+export async function readOffset(
+  broker: string,
+  group: string,
+  topic: string,
+  partition: number,
+): Promise<GroupOffset | null> {
+  const body = new Writer().text(group).i32(1).text(topic).i32(1).i32(partition).bytes();
+  const answer = await askOne(broker, API.offsetFetch, 1, body);
+  let found: GroupOffset | null = null;
+  answer.many(() => {
+    answer.text();
+    answer.many(() => {
+      answer.i32();
+      const [offset, metadata, code] = [answer.i64(), answer.text() ?? '', answer.i16()];
+      if (code !== 0) throw new Error(`OffsetFetch: error ${code}`);
+      if (offset >= 0) found = { offset, metadata };
+    });
+  });
+  return found;
+}
+
+/** Sets an offset of a group without members, as operators' tools do. For a cluster of one broker. */
+export async function setOffset(
+  broker: string,
+  group: string,
+  topic: string,
+  partition: number,
+  { offset, metadata }: GroupOffset,
+): Promise<void> {
+  const head = new Writer().text(group).i32(-1).text('').i64(-1n).i32(1).text(topic);
+  const body = head.i32(1).i32(partition).i64(BigInt(offset)).text(metadata).bytes();
+  const answer = await askOne(broker, API.offsetCommit, 2, body);
+  answer.many(() => {
+    answer.text();
+    answer.many(() => {
+      answer.i32();
+      const code = answer.i16();
+      if (code !== 0) throw new Error(`OffsetCommit: error ${code}`);
+    });
+  });
+}
+
+async function askOne(broker: string, api: number, version: number, body: Buffer): Promise<Reader> {
+  const [host = '', port] = broker.split(':');
+  const connection = new Connection(host, Number(port));
+  try {
+    return await connection.request(api, version, body);
+  } finally {
+    connection.close();
+  }
 }
 
 async function readPartition({ host, port }: Broker, topic: string, partition: number): Promise<LogPartition> {

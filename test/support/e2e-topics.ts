@@ -15,7 +15,7 @@ const LEADER_MS_MAX = 20_000;
 const schemaOf = (name: string): avro.Type =>
   avro.Type.forSchema(JSON.parse(readFileSync(join(REPOSITORY, `schemas/${name}.avsc`), 'utf8')) as avro.Schema);
 export const TRANSACTION = schemaOf('transaction');
-const DECISION = schemaOf('decision');
+export const DECISION = schemaOf('decision');
 const FLAGGED = schemaOf('flagged');
 
 export interface Topics {
