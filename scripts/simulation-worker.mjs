@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const folder = process.argv[2];
+// What the models throw is an answer mostly: nobody looks at where it came from.
+Error.stackTraceLimit = 4;
 const { simulate } = await import(pathToFileURL(join(folder, 'test/simulation/simulation.js')));
 
 process.on('message', async (seeds) => {

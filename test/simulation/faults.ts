@@ -1,8 +1,9 @@
 import type { Fleet } from './fleet.ts';
 import type { Life } from './life.ts';
+import { committedIn } from './log-reader.ts';
 import type { FaultKind, PlannedFault } from './plan.ts';
 import type { Random } from './random.ts';
-import { commandsFare, cutOff, requestsFare, trap } from './request-faults.ts';
+import { commandsFare, cutOff, failoverInFlush, requestsFare, trap } from './request-faults.ts';
 import { INPUT, OUTPUTS, type World } from './world.ts';
 
 /** Lets the faults of a plan happen, and ends them all when their time is over. */
@@ -104,6 +105,8 @@ export class FaultInjector {
         return;
       case 'redis failover':
         return redis.failover(random.int(0, 12), 0);
+      case 'redis failover in a flush':
+        return failoverInFlush(world, random);
       case 'redis split':
         return redis.failover(random.int(0, 12), random.int(200, 3_000));
       case 'redis away':
@@ -134,7 +137,20 @@ export class FaultInjector {
         return;
       case 'retention':
         return this.retain();
+      case 'poison':
+        return this.poison();
     }
+  }
+
+  /** One record that is not decided yet ends each process that decodes it. */
+  private poison(): void {
+    const { world, fleet, random } = this;
+    const partition = random.int(0, world.plan.partitions - 1);
+    const { committed } = world.standing(partition);
+    const ahead = committedIn(world.kafka.log(INPUT, partition)).filter(({ offset }) => offset >= (committed ?? 0));
+    if (ahead.length === 0) return;
+    world.poison = { partition, offset: random.pick(ahead).offset };
+    world.onPoison = (life) => fleet.kill(life, random.int(0, 1_000));
   }
 
   /** Retention takes what was decided; what was folded only too, or not yet. */

@@ -42,6 +42,7 @@ export class Fleet {
     if (life === null || life.dead) return;
     const slot = this.slots.findIndex((one) => one?.life === life);
     life.kill();
+    this.world.deaths++;
     this.world.scheduler.note(`${life.name} is killed`);
     this.restart(slot, restartAfterMs);
   }
@@ -49,6 +50,7 @@ export class Fleet {
   freeze(life: Life | null, ms: number): void {
     if (life === null || life.dead) return;
     life.freeze();
+    this.world.deaths++;
     this.world.scheduler.note(`${life.name} is frozen for ${ms} ms`);
     this.world.scheduler.schedule(ms, `${life.name} is to thaw`, () => life.thaw());
   }

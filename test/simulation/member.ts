@@ -51,10 +51,10 @@ export class Member {
 
   private async run(): Promise<void> {
     const { signal } = this.stopping;
+    const stopped = new Promise<null>((resolve) => signal.addEventListener('abort', () => resolve(null)));
     while (!signal.aborted) {
       try {
         const joining = this.member.join();
-        const stopped = new Promise<null>((resolve) => signal.addEventListener('abort', () => resolve(null)));
         const joined = await Promise.race([joining, stopped]);
         if (joined === null) {
           joining.catch(() => undefined);

@@ -135,19 +135,19 @@ export class PartitionLog {
     const lastStableOffset = this.lastStableOffset;
     const bound = readCommitted ? lastStableOffset : this.end;
     const batches: ModelBatch[] = [];
-    let upper = offset;
     let count = 0;
     for (let i = this.indexOf(offset); i < this.batches.length && (count === 0 || count < recordsMax); i++) {
       const batch = this.batches[i] as ModelBatch;
       if (batch.baseOffset >= bound) break;
       batches.push(batch);
-      upper = batch.lastOffset + 1;
       count += Math.max(1, batch.records.length);
     }
     return {
       offset,
       batches,
-      aborted: readCommitted && batches.length > 0 ? this.abortedBetween(offset, upper) : [],
+      // The broker looks for a bound in its sparse index, and takes the end of the log where that says nothing: so the list
+      // also holds transactions from behind what was fetched (LocalLog.addAbortedTransactions).
+      aborted: readCommitted && batches.length > 0 ? this.abortedBetween(offset, this.end) : [],
       highWatermark: this.end,
       lastStableOffset,
       logStartOffset: this.start,
@@ -213,7 +213,7 @@ export class PartitionLog {
       else {
         const { producerId, epoch, sequence, records, transactional, baseOffset } = batch;
         if (producerId >= 0) {
-          this.producers.append({ producerId, epoch, sequence, count: records.length, transactional }, baseOffset);
+          this.producers.restore({ producerId, epoch, sequence, count: records.length, transactional }, baseOffset);
         }
         this.batches.push({ ...batch, fate: transactional ? 'open' : 'decided' });
       }

@@ -78,13 +78,20 @@ export class ProducerStates {
 
   /** Checks and takes note (ProducerAppendInfo.appendDataBatch). Throws without effect. */
   append(batch: ProducerBatch, baseOffset: number): void {
-    const { producerId, epoch, sequence, count, transactional } = batch;
+    const { producerId, transactional } = batch;
     const entry = this.entries.get(producerId);
     if (entry !== undefined) this.check(batch, entry);
     else this.checkVerified(batch);
     if (entry !== undefined && entry.openFrom >= 0 && !transactional) {
       throw new ModelKafkaError('INVALID_TXN_STATE', `producer ${producerId} has a transaction open`);
     }
+    this.restore(batch, baseOffset);
+  }
+
+  /** Takes note of a batch that the log holds already: what was before it may be gone. */
+  restore(batch: ProducerBatch, baseOffset: number): void {
+    const { producerId, epoch, sequence, count, transactional } = batch;
+    const entry = this.entries.get(producerId);
     const kept = entry ?? { epoch, retained: [], openFrom: -1 };
     if (entry === undefined) this.entries.set(producerId, kept);
     this.enter(kept, epoch);

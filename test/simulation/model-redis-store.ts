@@ -31,8 +31,17 @@ export function modelKeys(app: string, { topic, partition }: PartitionId): Model
 
 export function stateIn(data: ReadonlyMap<string, unknown>, keys: ModelKeys): PartitionState {
   const text = data.get(keys.state);
-  return typeof text === 'string' ? (JSON.parse(text) as PartitionState) : NOTHING;
+  if (typeof text !== 'string') return NOTHING;
+  let state = parsed.get(text);
+  if (state === undefined) {
+    if (parsed.size > 1_000) parsed.clear();
+    state = JSON.parse(text) as PartitionState;
+    parsed.set(text, state);
+  }
+  return state;
 }
+
+const parsed = new Map<string, PartitionState>();
 
 /** The state store over the model: a flush goes in slices as that of `src/state/redis`, so it can end half-way. */
 export class ModelRedisStore implements StateStore {

@@ -41,6 +41,13 @@ export class Monitor {
     });
   }
 
+  onlyStateIsBehind(): number[] {
+    return [...this.marks.keys()].filter((partition) => {
+      const { committed, watermark } = this.world.standing(partition);
+      return committed !== null && committed > this.lastReadable(partition) && watermark !== committed;
+    });
+  }
+
   standings(): string {
     return this.marks
       .map((_, partition) => {

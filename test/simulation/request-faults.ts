@@ -45,6 +45,21 @@ export function commandsFare(world: World, random: Random, fate: RedisFate): voi
   );
 }
 
+/** The master fails in the middle of a flush: of what it has acknowledged, the replica lacks the last. */
+export function failoverInFlush(world: World, random: Random): void {
+  let passes = random.int(0, 6);
+  const wanted = random.pick(['flush', 'flush middle', 'flush last', 'drop more', 'drop']);
+  let set = true;
+  world.redisFates.push((label) => {
+    if (!set || !label.startsWith(wanted) || passes-- > 0) return 'well';
+    set = false;
+    // Before this command arrives, or right after it.
+    const delayMs = random.chance(0.6) ? 0 : random.int(1, 10);
+    world.scheduler.schedule(delayMs, 'failover in a flush', () => world.redis.failover(random.int(1, 3), 0));
+    return 'well';
+  });
+}
+
 /** All that these processes send, to Kafka, is lost. */
 export function cutOff(world: World, life: Life, untilMs: number): void {
   world.requestFates.push((_kind, of) => (of === life && world.scheduler.elapsedMs < untilMs ? 'lost' : 'well'));

@@ -26,6 +26,9 @@ export interface SeedResult {
 }
 
 const CATCH_UP_MS = 150_000;
+const NUDGE_MS = 4_000;
+const NUDGES_MAX = 20;
+const SETTLE_MS = 2_000;
 const features: Plan = smallPlan();
 
 /** A whole history: faults, then healing, then the oracle; and in some, what an operator does wrong. */
@@ -48,8 +51,11 @@ export async function simulate(
   const watched = (): boolean => monitor.look().length > 0;
   await scheduler.runUntil(plan.faultsUntilMs, watched);
   injector.end();
+  nudge(world, monitor, NUDGES_MAX);
   const caughtUp = (): boolean => watched() || (world.upstream.done && monitor.isCaughtUp());
   await scheduler.runUntil(scheduler.elapsedMs + CATCH_UP_MS, caughtUp);
+  // The markers of the last transaction are still on their way.
+  await scheduler.runUntil(scheduler.elapsedMs + SETTLE_MS, watched);
   faults.push(...monitor.faults);
   const healthy = faults.length === 0;
   if (healthy && !monitor.isCaughtUp()) faults.push(`does not catch up: ${monitor.standings()}`);
@@ -77,6 +83,20 @@ export async function simulate(
     injected,
     elapsedMs: scheduler.elapsedMs,
   };
+}
+
+/**
+ * A store that lost its last writes while nobody wrote is behind, and nobody knows until the next record: so there is one
+ * more, where the position has arrived and the state has not.
+ */
+function nudge(world: World, monitor: Monitor, left: number): void {
+  if (left === 0) return;
+  world.scheduler.schedule(NUDGE_MS, 'nudge', () => {
+    for (const partition of monitor.onlyStateIsBehind()) {
+      world.kafka.log(INPUT, partition).append(null, [world.payments.next(partition)]);
+    }
+    nudge(world, monitor, left - 1);
+  });
 }
 
 function hooksOf(world: World, life: Life, injectorOf: () => FaultInjector): EngineHooks {

@@ -1,4 +1,4 @@
-import { FraudstreamError, toFraudstreamError } from '../../src/domain/errors.ts';
+import { toFraudstreamError, type FraudstreamError } from '../../src/domain/errors.ts';
 import type { ConsumerHandler } from '../../src/transport/kafka/consumer-options.ts';
 import type { AssignedPartition } from '../../src/transport/kafka/partition-task.ts';
 import { FetchedRecords } from './fetched-records.ts';
@@ -52,7 +52,6 @@ export class SimulatedTask {
       generation,
       signal: this.revoking.signal,
       confirm: ports.confirm,
-      commit: () => Promise.reject(new FraudstreamError('FS_INTERNAL', 'nothing is committed to the group of members')),
     };
     this.done = this.run(earlier);
   }

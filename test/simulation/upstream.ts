@@ -6,7 +6,7 @@ import type { Scheduler } from './scheduler.ts';
 /** Far from the ids that the coordinator gives. */
 const PRODUCER_ID = 900_000;
 const PRODUCERS = 4;
-const ABORTS = 0.45;
+const ABORTS = 0.2;
 
 interface Producer {
   readonly id: number;
@@ -14,10 +14,13 @@ interface Producer {
   readonly sequences: Map<number, number>;
   /** partitions with an open transaction of it */
   readonly open: Set<number>;
+  /** records in it */
+  pending: number;
 }
 
 export interface UpstreamOptions {
   readonly partitions: number;
+  /** that can be read in the end, at least */
   readonly events: number;
   readonly durationMs: number;
 }
@@ -26,6 +29,7 @@ export interface UpstreamOptions {
 export class Upstream {
   /** transactions are ended no more until this time, ms */
   hangsUntilMs = -1;
+  /** records, without those of aborted transactions */
   written = 0;
   aborted = 0;
   private readonly scheduler: Scheduler;
@@ -52,6 +56,7 @@ export class Upstream {
       id: PRODUCER_ID + k,
       sequences: new Map<number, number>(),
       open: new Set<number>(),
+      pending: 0,
     }));
   }
 
@@ -69,6 +74,10 @@ export class Upstream {
   /** All transactions end now. */
   finish(): void {
     this.hangsUntilMs = -1;
+    this.endAll();
+  }
+
+  private endAll(): void {
     for (const producer of this.producers) this.end(producer);
   }
 
@@ -77,7 +86,7 @@ export class Upstream {
     const delayMs = this.random.int(0, (2 * durationMs * 4) / events);
     this.scheduler.schedule(delayMs, 'upstream', () => {
       if (this.written < this.options.events) this.act();
-      else if (this.scheduler.elapsedMs >= this.hangsUntilMs) this.finish();
+      else if (this.scheduler.elapsedMs >= this.hangsUntilMs) this.endAll();
       if (!this.done) this.later();
     });
   }
@@ -85,6 +94,7 @@ export class Upstream {
   private act(): void {
     const { random } = this;
     const partition = random.int(0, this.options.partitions - 1);
+    if (!this.logOf(partition).available) return;
     if (random.chance(0.5)) {
       this.logOf(partition).append(null, this.records(partition, random.int(1, 6)));
       return;
@@ -104,13 +114,18 @@ export class Upstream {
     );
     producer.sequences.set(partition, sequence + records.length);
     producer.open.add(partition);
+    producer.pending += records.length;
     const name = `${producer.id}/${partition}`;
     if (this.random.chance(ABORTS)) this.aborting.add(name);
   }
 
   private end(producer: Producer): void {
     const commit = ![...producer.open].some((partition) => this.aborting.has(`${producer.id}/${partition}`));
-    if (!commit) this.aborted++;
+    if (!commit) {
+      this.aborted++;
+      this.written -= producer.pending;
+    }
+    producer.pending = 0;
     for (const partition of producer.open) {
       this.logOf(partition).appendMarker(producer.id, 0, commit);
       this.aborting.delete(`${producer.id}/${partition}`);

@@ -9,7 +9,7 @@ import { headerText } from './fold.ts';
 import { committedIn, LogArchive } from './log-reader.ts';
 import { ModelKafka } from './model-kafka.ts';
 import type { RequestKind } from './model-kafka-network.ts';
-import { modelKeys, stateIn } from './model-redis-store.ts';
+import { modelKeys, stateIn, type ModelKeys } from './model-redis-store.ts';
 import { ModelRedis, type RedisFate } from './model-redis.ts';
 import type { RequestFate } from './network.ts';
 import { Payments } from './payments.ts';
@@ -30,6 +30,11 @@ export interface Standing {
   readonly watermark: number | null;
 }
 
+interface PartitionNames {
+  readonly state: ModelKeys;
+  readonly transactionalId: string;
+}
+
 export function transactionalIdOf(partition: number): string {
   return `${APP}-${INPUT}-${partition}`;
 }
@@ -48,12 +53,15 @@ export class World {
   /** asked in turn until one says anything but `well` */
   readonly requestFates: ((kind: RequestKind, life: Life) => RequestFate)[] = [];
   readonly redisFates: ((label: string) => RedisFate)[] = [];
+  private readonly keys: readonly PartitionNames[];
   private readonly lastOffsets = new Map<number, { end: number; stable: number; last: number }>();
   hooksOf: (life: Life) => EngineHooks;
   /** offset of a record that ends the process which decodes it, by partition */
   poison: { readonly partition: number; readonly offset: number } | null = null;
   /** of a partition, when an operator has done something wrong */
   moreEvents = 12;
+  /** processes that were killed or left alone by the group */
+  deaths = 0;
   onPoison: (life: Life) => void = () => {};
   /** partitions whose log retention has shortened */
   readonly retained = new Set<number>();
@@ -89,6 +97,10 @@ export class World {
       (partition) => this.kafka.log(INPUT, partition),
       { partitions: plan.partitions, events: plan.events, durationMs: plan.inputMs },
     );
+    this.keys = Array.from({ length: plan.partitions }, (_, partition) => ({
+      state: modelKeys(APP, { topic: INPUT, partition }),
+      transactionalId: transactionalIdOf(partition),
+    }));
     this.archives = Array.from({ length: plan.partitions }, (_, p) => new LogArchive(this.kafka.log(INPUT, p)));
   }
 
@@ -118,13 +130,15 @@ export class World {
   }
 
   standing(partition: number): Standing {
+    const keys = this.keys[partition] as PartitionNames;
     const { transactions } = this.kafka;
     const offsets = this.kafka.offsetsOf(LEDGER_GROUP);
-    const transaction = transactions.stateOf(transactionalIdOf(partition));
+    const transaction = transactions.stateOf(keys.transactionalId);
     // Committed is what the coordinator has decided to commit: its markers follow.
-    const decided = transaction?.state === 'prepare-commit' ? offsets.pendingOf(transaction.producerId, INPUT, partition) : null;
+    const decided =
+      transaction?.state === 'prepare-commit' ? offsets.pendingOf(transaction.producerId, INPUT, partition) : null;
     const found = decided ?? offsets.read(INPUT, partition);
-    const { watermark } = stateIn(this.redis.data, modelKeys(APP, { topic: INPUT, partition }));
+    const { watermark } = stateIn(this.redis.data, keys.state);
     return { committed: found === null ? null : found.offset, watermark };
   }
 
