@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { inspect } from 'node:util';
+import { CacheBudget } from '../../src/state/cache.ts';
+import { PartitionHistories } from '../../src/state/partition-histories.ts';
 import { assertNoEviction, checkRedis } from '../../src/state/redis/redis-check.ts';
 import { RedisClient } from '../../src/state/redis/redis-client.ts';
 import type { RedisEvent } from '../../src/state/redis/redis-connection.ts';
@@ -7,7 +10,8 @@ import type { FlushRequest, PartitionStore } from '../../src/state/store.ts';
 import { storeSuite } from '../conformance/store-suite.ts';
 import { sleep, waitUntil } from '../servers/process.ts';
 import { startRedisCluster, type ClusterNode, type RedisCluster } from '../servers/redis-cluster.ts';
-import { cutReplication, redisCli } from '../servers/redis.ts';
+import { cutReplication, redisCli, startRedis } from '../servers/redis.ts';
+import { smallPlan } from '../support/pipeline-engine.ts';
 
 const TTL_MS = 3_600_000;
 const ID = { topic: 'transactions', partition: 3 };
@@ -20,10 +24,15 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-function clientOf(
-  extra: { commandTimeoutMs?: number; nodes?: readonly string[] } = {},
-  listener: (event: RedisEvent) => void = () => undefined,
-): RedisClient {
+interface Extra {
+  readonly nodes?: readonly string[];
+  readonly username?: string;
+  readonly password?: string;
+  readonly commandTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+}
+
+function clientOf(extra: Extra = {}, listener: (event: RedisEvent) => void = () => undefined): RedisClient {
   const settings = {
     mode: 'cluster',
     nodes: cluster.addresses,
@@ -43,7 +52,7 @@ describe('redis store: a cluster', () => {
   let events: RedisEvent[] = [];
   const clients: RedisClient[] = [];
 
-  function connect(extra: { commandTimeoutMs?: number; nodes?: readonly string[] } = {}): RedisClient {
+  function connect(extra: Extra = {}): RedisClient {
     const client = clientOf({ commandTimeoutMs: 1_000, ...extra }, (event) => events.push(event));
     clients.push(client);
     return client;
@@ -67,7 +76,6 @@ describe('redis store: a cluster', () => {
     await work().catch(() => undefined);
     return performance.now() - start;
   }
-  /** Reads until the master is gone for us, so that a test does not pass by a connection that still lived. */
   const scanned = async (partition: PartitionStore): Promise<number> => {
     const found = new Set<string>();
     for await (const portion of partition.scan()) for (const { key } of portion) found.add(key);
@@ -123,6 +131,77 @@ describe('redis store: a cluster', () => {
     }
   });
 
+  it('works with no more than the documented permissions, and shows no secret', async () => {
+    const secret = 'canary-p@ss/word';
+    const rules = [
+      'on',
+      `>${secret}`,
+      '~{app:*',
+      '+get',
+      '+set',
+      '+del',
+      '+mget',
+      '+eval',
+      '+evalsha',
+      '+unlink',
+      '+scan',
+    ];
+    rules.push('+ping', '+info', '+client|setname', '+cluster|slots', '+cluster|nodes', '+asking');
+    for (const node of cluster.nodes) await redisCli(node.port, 'ACL', 'SETUSER', 'fs', ...rules);
+    const client = connect({ username: 'fs', password: secret });
+    const partition = await open(client);
+    await partition.flush(flushOf(2_000, 1, null, 10));
+    expect(await scanned(partition)).toBe(2_000);
+    const migration = await cluster.startMigration(KEY);
+    await migration.move();
+    expect(await valuesOf(partition, 2_000)).toEqual([1]);
+    await migration.finish();
+    await assertNoEviction(client);
+    await partition.drop();
+    expect(await scanned(partition)).toBe(0);
+    const wrong = connect({ username: 'fs', password: `wrong-${secret}` });
+    const error: unknown = await open(wrong).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'FS_STATE_UNAVAILABLE',
+      message: expect.stringContaining('redis.password') as string,
+    });
+    expect(inspect([error, events], { depth: 10, showHidden: true })).not.toMatch(/canary/);
+  });
+
+  it('fails soon when no node answers, and closes at once', async () => {
+    const frozen = await startRedis();
+    frozen.signal('SIGSTOP');
+    try {
+      const client = connect({ nodes: [`127.0.0.1:${frozen.port}`, '127.0.0.1:1'], connectTimeoutMs: 500 });
+      const start = performance.now();
+      await expect(open(client)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
+      await expect(client.ping()).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
+      await client.close();
+      expect(performance.now() - start).toBeLessThan(2_000);
+      await expect(open(client)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
+      const seen = events.length;
+      await sleep(600);
+      expect(events).toHaveLength(seen);
+    } finally {
+      await frozen.kill9();
+      await frozen.stop();
+    }
+  });
+
+  it('says that a server is no cluster, and the other way round', async () => {
+    const single = await startRedis();
+    try {
+      const message = expect.stringContaining('redis.mode') as string;
+      const wrong = connect({ nodes: [`127.0.0.1:${single.port}`] });
+      await expect(open(wrong)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE', message });
+    } finally {
+      await single.stop();
+    }
+    const client = new RedisClient({ url: cluster.nodes[0]!.url, commandTimeoutMs: 500, connectTimeoutMs: 1_000 });
+    clients.push(client);
+    expect((await checkRedis(client)).advice.join()).toContain('redis.mode');
+  });
+
   it('goes on after the failover of a master, and shows in load and flush what was lost', async () => {
     const [client, other] = [connect(), connect()];
     const partition = await open(client);
@@ -131,11 +210,14 @@ describe('redis store: a cluster', () => {
     await redisCli(master.port, 'WAIT', '1', '2000');
     await cutReplication(master.port);
     await partition.flush(flushOf(2_000, 2, 10, 20));
-    expect((await partition.load(['user-0'])).watermark).toBe(20);
+    const histories = new PartitionHistories(smallPlan().layout, partition, new CacheBudget(1e6));
+    histories.restart(20);
+    expect((await histories.load(['nobody']))[0]?.key).toBe('nobody');
 
     const dead = await cluster.failover(KEY);
     expect(dead.port).toBe(master.port);
     await recovers(partition);
+    await expect(histories.load(['anybody'])).rejects.toMatchObject({ code: 'FS_STATE_CONFLICT' });
     expect((await partition.load(['user-0'])).watermark).toBe(10);
     expect(await valuesOf(partition, 2_000)).toEqual([1]);
     expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: 'layout', note: 'note 10' });

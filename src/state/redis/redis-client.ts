@@ -36,7 +36,9 @@ export class RedisClient {
       const seeds = clusterSeeds(settings);
       this.secrets = secretsOf(settings, settings.password === undefined ? {} : { password: settings.password });
       const optionsOf = clusterNodeOptions.bind(null, settings);
-      this.route = new RedisCluster({ url: this.url, seeds, optionsOf, secrets: this.secrets, listener });
+      const { url, secrets } = this;
+      const { connectTimeoutMs } = settings;
+      this.route = new RedisCluster({ url, seeds, optionsOf, secrets, connectTimeoutMs, listener });
     } else {
       const options = redisOptions(settings);
       this.secrets = secretsOf(settings, options);

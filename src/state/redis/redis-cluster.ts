@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, type RedisOptions } from 'ioredis';
 import { RedisConnection, type RedisListener, type RedisRoute } from './redis-connection.ts';
-import { isGone, messageOf } from './redis-errors.ts';
+import { adviceFor, isGone, messageOf } from './redis-errors.ts';
 import { addressText, parseAddress, type RedisAddress } from './redis-settings.ts';
 import { isMigrating, readSlots, redirectOf, SLOTS, type SlotMap } from './slot-map.ts';
 
@@ -10,13 +11,16 @@ export interface RedisClusterOptions {
   readonly seeds: readonly RedisAddress[];
   readonly optionsOf: (address: RedisAddress) => RedisOptions;
   readonly secrets: readonly string[];
+  readonly connectTimeoutMs: number;
   readonly listener: RedisListener;
 }
 
 /** More in a row only while a cluster is being rebuilt: then the caller waits. */
 const REDIRECTS_MAX = 5;
-/** While a master is away, the nodes are asked this often who has taken over. */
+/** While a master is away, the nodes are asked about this often who has taken over. */
 const LOOK_DELAY_MS = 250;
+/** While no node answers. */
+const LOOK_DELAY_MS_MAX = 1_000;
 /** After the first sign of a change: several commands notice it at once. */
 const SOON_DELAY_MS = 25;
 /** All well: a change shows by MOVED or by a broken connection; this only keeps the list of nodes to ask fresh. */
@@ -44,6 +48,10 @@ export class RedisCluster implements RedisRoute {
   private timer: NodeJS.Timeout | undefined;
   private lastFailure: string | null = null;
   private healthy = false;
+  /** to a node that is asked only for the map */
+  private visit: RedisConnection | null = null;
+  /** looks in a row that found nothing */
+  private inVain = 0;
   /** the next look is near */
   private soon = false;
   private turn = 0;
@@ -60,11 +68,24 @@ export class RedisCluster implements RedisRoute {
   }
 
   async ready(key: string | null): Promise<void> {
+    const { connectTimeoutMs } = this.options;
+    const late = new AbortController();
+    const timeUp = sleep(connectTimeoutMs, undefined, { signal: late.signal }).then(
+      () => Promise.reject(new Error('not connected')),
+      () => undefined,
+    );
+    try {
+      await Promise.race([this.connected(key), timeUp]);
+    } finally {
+      late.abort();
+    }
+  }
+
+  private async connected(key: string | null): Promise<void> {
     if (this.closed) throw new Error('the client is closed');
-    // Looks that are under way end by themselves: each step of them has a time limit.
-    if (this.map.masters.size === 0 || (key !== null && this.ownerOf(slotOf(key)) === undefined)) await this.look();
-    if (this.map.masters.size === 0) throw new Error('not connected');
+    if (this.map.masters.size === 0 || (key !== null && this.map.owners[slotOf(key)] === undefined)) await this.look();
     if (key !== null) await this.owner(slotOf(key)).ready();
+    else if (this.map.masters.size === 0) throw new Error('not connected');
     else await Promise.all(this.masters().map((master) => master.ready()));
   }
 
@@ -109,16 +130,12 @@ export class RedisCluster implements RedisRoute {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.timer);
-    await Promise.all([...this.nodes.values()].map((node) => node.close()));
+    await Promise.all([this.visit?.close(), ...[...this.nodes.values()].map((node) => node.close())]);
     await this.looking;
   }
 
-  private ownerOf(slot: number): string | undefined {
-    return this.map.owners[slot];
-  }
-
   private owner(slot: number): RedisConnection {
-    const address = this.ownerOf(slot);
+    const address = this.map.owners[slot];
     if (address !== undefined) return this.nodeAt(address);
     this.lookSoon();
     throw new Error(this.map.masters.size === 0 ? 'not connected' : 'CLUSTERDOWN no known node serves the slot');
@@ -154,9 +171,10 @@ export class RedisCluster implements RedisRoute {
   }
 
   private failed(message: string): void {
+    const known = !this.healthy && message === this.lastFailure;
     this.healthy = false;
     this.lastFailure = message;
-    if (!this.closed) this.options.listener({ kind: 'error', url: this.options.url, message });
+    if (!known && !this.closed) this.options.listener({ kind: 'error', url: this.options.url, message });
   }
 
   /** Well again when every master is connected. */
@@ -187,7 +205,8 @@ export class RedisCluster implements RedisRoute {
     this.looking ??= this.learn().finally(() => {
       this.looking = null;
       this.judge();
-      this.lookIn(this.healthy ? CALM_DELAY_MS : LOOK_DELAY_MS * (0.5 + Math.random()));
+      const delayMs = Math.min(LOOK_DELAY_MS_MAX, LOOK_DELAY_MS * 2 ** this.inVain);
+      this.lookIn(this.healthy ? CALM_DELAY_MS : delayMs * (0.5 + Math.random()));
     });
     return this.looking;
   }
@@ -198,11 +217,13 @@ export class RedisCluster implements RedisRoute {
       if (this.closed) return;
       try {
         this.adopt(readSlots(await this.askSlots(address), address));
+        this.inVain = 0;
         return;
       } catch (thrown) {
-        why = `${address}: ${messageOf(thrown)}`;
+        why = `${address}: ${adviceFor(messageOf(thrown))}`;
       }
     }
+    this.inVain = Math.min(this.inVain + 1, 10);
     this.failed(why);
   }
 
@@ -224,15 +245,16 @@ export class RedisCluster implements RedisRoute {
     const node = this.nodes.get(address);
     if (node?.usable === true) return node.sendHere(command);
     let failure: string | null = null;
-    const visit = this.connect(address, ({ kind, message }) => (failure = kind === 'error' ? message : failure), {
-      retryStrategy: () => null,
-    });
+    const keep: RedisListener = ({ kind, message }) => (failure = kind === 'error' ? message : failure);
+    const visit = this.connect(address, keep, { retryStrategy: () => null });
+    this.visit = visit;
     try {
       await visit.ready();
       return await visit.sendHere(command);
     } catch (thrown) {
       throw failure === null ? thrown : new Error(failure);
     } finally {
+      this.visit = null;
       await visit.close();
     }
   }
