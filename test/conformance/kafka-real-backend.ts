@@ -62,7 +62,7 @@ export function realBackend(bootstrap: string): KafkaBackend {
     },
     produceIdempotent: async ({ topic, partition }, sequence, values, { producerId, epoch }) => {
       await know(topic);
-      const records = values.map((value) => ({ key: null, value: Buffer.from(value), headers: null, timestampMs: 1 }));
+      const records = values.map((value) => ({ key: null, value: Buffer.from(value), headers: null, timestampMs: -1 }));
       const { bytes } = encodeBatch(records, Date.now(), 0, null);
       sealBatch(bytes, producerId, epoch, sequence);
       const body = encodeProduce([{ topic, partition, batch: bytes }], -1, TIMEOUT_MS);
@@ -73,13 +73,22 @@ export function realBackend(bootstrap: string): KafkaBackend {
     createTopic: async (name, partitions) => {
       const made = await createTopics(client, [{ name, partitions, replication: 1 }]);
       if (made.length === 0) throw new Error(`topic ${name} is still there`);
+      // Known to have a leader is not yet: led. It may come for a topic of the same name as an earlier one.
+      await leaders.add([name]);
+      await leaders.refresh();
+      for (let partition = 0; partition < partitions; partition++)
+        await patiently(() => readLogRange(leaders, name, partition));
     },
     deleteTopic: (name) => admin((one) => one.deleteTopics({ topics: [name] })),
     addPartitions: async (name, count) => {
       await admin((one) => one.createPartitions({ topicPartitions: [{ topic: name, count }] }));
     },
     deleteRecords: ({ topic, partition }, before) =>
-      admin((one) => one.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })),
+      admin(async (one) => {
+        // It looks only for topics that it has heard of.
+        await one.fetchTopicOffsets(topic);
+        await one.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] });
+      }),
     deleteGroup: async (group) => {
       await admin((one) => one.deleteGroups([group]));
     },
@@ -132,15 +141,9 @@ export function realBackend(bootstrap: string): KafkaBackend {
       const never = new AbortController().signal;
       return {
         join: async () => {
-          for (let tries = 0; ; tries++) {
-            try {
-              const generation = await (await membership).join(never);
-              if (generation !== null) return generation;
-            } catch (thrown) {
-              if (tries > 50) throw thrown;
-              await pause(100);
-            }
-          }
+          const generation = await patiently(async () => (await membership).join(never));
+          if (generation === null) throw new Error('nobody stopped it');
+          return generation;
         },
         heartbeat: async (generation) => (await membership).heartbeat(generation),
         confirm: async (generation) => (await membership).confirm(generation),
@@ -167,6 +170,18 @@ class MemberConnections {
 
   close(): Promise<void> {
     return this.cluster.disconnect();
+  }
+}
+
+/** Of what a cluster refuses while it settles. */
+async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (thrown) {
+      if (tries > 50) throw thrown;
+      await pause(100);
+    }
   }
 }
 

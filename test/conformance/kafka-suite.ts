@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import type { TopicPartition } from '../../src/transport/transactions.ts';
 import type { KafkaBackend } from './kafka-backend.ts';
-import { outcomeOf, TransactionDriver } from './kafka-transaction.ts';
+import { outcomeOf, RECORD_TIME_MS, TransactionDriver } from './kafka-transaction.ts';
 
 /**
  * What a Kafka must do that the delivery protocol relies on, and what it must not be trusted with: one suite for real
@@ -59,7 +59,7 @@ export function kafkaSuite(name: string, makeBackend: () => KafkaBackend): void 
         await settled(place, 5);
         const records = await backend.read(place, 0);
         expect(records.map(({ offset, value }) => `${offset}:${String(value)}`)).toEqual(['0:a', '1:b', '3:c']);
-        expect(records[0]).toMatchObject({ ...place, timestampMs: 1_700_000_000_000 });
+        expect(records[0]).toMatchObject({ ...place, timestampMs: RECORD_TIME_MS });
         expect(await backend.range(place)).toEqual({ start: 0, end: 5, stable: 5 });
         expect(await valuesOf(place, 1)).toEqual(['b', 'c']);
         expect(await valuesOf(place, 5)).toEqual([]);

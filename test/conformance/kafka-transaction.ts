@@ -2,6 +2,9 @@ import type { TopicPartition, Transaction, TransactionRequests } from '../../src
 import { FraudstreamError, type ErrorCode } from '../../src/domain/errors.ts';
 import type { KafkaBackend } from './kafka-backend.ts';
 
+/** Now, for brokers roll segments and delete them by the time of the records. */
+export const RECORD_TIME_MS = Date.now();
+
 /** One transactional identity, driven request by request. Repeats nothing but what is refused with FS_KAFKA_BUSY. */
 export class TransactionDriver {
   transaction: Transaction | null = null;
@@ -47,13 +50,13 @@ export class TransactionDriver {
       key: Buffer.from('k'),
       value: Buffer.from(value),
       headers: null,
-      timestampMs: 1_700_000_000_000,
+      timestampMs: RECORD_TIME_MS,
     }));
     return this.requests.produce(this.open, [{ ...place, sequence, records }]);
   }
 
   commitOffset(group: string, place: TopicPartition, offset: number, metadata = ''): Promise<void> {
-    return this.requests.commitOffset(this.open, group, { ...place, offset, metadata });
+    return this.patiently(() => this.requests.commitOffset(this.open, group, { ...place, offset, metadata }));
   }
 
   end(commit: boolean): Promise<void> {

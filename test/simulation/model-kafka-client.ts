@@ -22,6 +22,7 @@ import type { ModelKafka } from './model-kafka.ts';
 const BATCH_OVERHEAD_BYTES = 61;
 const RECORD_OVERHEAD_BYTES = 12;
 const FETCH_RECORDS = 500;
+const NOT_READY: ReadonlySet<string> = new Set(['NOT_COORDINATOR', 'NOT_ENOUGH_REPLICAS']);
 
 /** One process's connections to the model: the ports over its own network. */
 export class ModelKafkaClient implements TransactionRequests {
@@ -37,12 +38,11 @@ export class ModelKafkaClient implements TransactionRequests {
 
   init(transactionalId: string, timeoutMs: number): Promise<ProducerIdentity> {
     const { transactions } = this.kafka;
-    return this.network.call('InitProducerId', () => {
-      // The adapter says of a coordinator that is not ready: nothing was done, ask again.
-      if (!transactions.available) throw new FraudstreamError('FS_KAFKA_BUSY', 'the coordinator is not ready');
+    const call = this.network.call('InitProducerId', () => {
       const { producerId, epoch } = transactions.init(transactionalId, timeoutMs);
       return { producerId: BigInt(producerId), epoch };
     });
+    return call.catch(asRepeatable);
   }
 
   addPartitions({ transactionalId, identity }: Transaction, partitions: readonly TopicPartition[]): Promise<void> {
@@ -83,22 +83,18 @@ export class ModelKafkaClient implements TransactionRequests {
   commitOffset({ transactionalId, identity }: Transaction, group: string, position: OffsetToCommit): Promise<void> {
     const { kafka } = this;
     const { topic, partition, offset, metadata } = position;
-    return this.network.call('TxnOffsetCommit', () => {
+    const call = this.network.call('TxnOffsetCommit', () => {
       kafka.checkGroups();
       kafka.log(topic, partition);
       const producerId = Number(identity.producerId);
       const { epoch } = identity;
       const offsets = kafka.offsetsOf(group);
       if (!offsets.producers.hasOpen(producerId)) {
-        try {
-          kafka.transactions.verify(transactionalId, producerId, epoch, kafka.offsetsKey(group));
-        } catch (thrown) {
-          if (!(thrown instanceof ModelKafkaError) || thrown.broker !== 'NOT_ENOUGH_REPLICAS') throw thrown;
-          throw new ModelKafkaError('NOT_COORDINATOR', thrown.message);
-        }
+        kafka.transactions.verify(transactionalId, producerId, epoch, kafka.offsetsKey(group));
       }
       offsets.storePending(producerId, epoch, { topic, partition, offset, metadata }, kafka.time.nowMs());
     });
+    return call.catch(asRepeatable);
   }
 
   end({ transactionalId, identity }: Transaction, commit: boolean): Promise<void> {
@@ -310,6 +306,12 @@ export class ModelLedger implements Ledger {
       kafka.offsetsOf(this.group).store({ topic, partition, offset, metadata }, kafka.time.nowMs());
     });
   }
+}
+
+/** As the adapter says of a coordinator that is not ready when the same request may be sent again, whatever came of it. */
+function asRepeatable(thrown: unknown): never {
+  const again = thrown instanceof ModelKafkaError && NOT_READY.has(thrown.broker);
+  throw again ? new FraudstreamError('FS_KAFKA_BUSY', thrown.message) : thrown;
 }
 
 function bytesOf(records: readonly RecordToProduce[]): number {

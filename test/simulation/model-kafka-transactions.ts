@@ -156,9 +156,9 @@ export class TransactionCoordinatorModel {
     if (!this.available) throw new ModelKafkaError('NOT_COORDINATOR', 'the transaction coordinator is not ready');
   }
 
-  /** prepareFenceProducerEpoch, then an abort as of `transaction.version=2`, which raises the epoch once more. */
+  /** prepareFenceProducerEpoch: the markers carry the raised epoch, which no client has. */
   private abortByCoordinator(found: TransactionalId): void {
-    found.epoch = Math.min(found.epoch + 2, EPOCH_LAST + 1);
+    found.epoch++;
     this.prepare(found, false);
   }
 
