@@ -98,7 +98,7 @@ function planLog(facts: Facts, asked: 'earliest' | 'latest' | number | null, opt
     to < range.end ? `records ${to} to ${range.end - 1} are decided` : `decisions begin with record ${to}`,
   ];
   const acceptedTo = nextOutput(facts) - 1;
-  const position = { ...positionAt(facts, to, acceptedTo, options), lastDecision: -1, origin: 0, poison: [] };
+  const position = { ...positionAt(facts, to, acceptedTo, options), lastDecision: -1, origin: -1, poison: [] };
   return { position, dropsState: true, says };
 }
 

@@ -57,6 +57,7 @@ async function planOf(session: StateSession, facts: Facts, acceptance: Acceptanc
     {
       ...facts,
       committed: { offset: position.offset, position },
+      sibling: null,
       recordAtPosition: acceptance.kind === 'delivery' ? facts.recordAtPosition : mark.lastHash || null,
       ...(plan.dropsState
         ? { state: { watermark: null, fingerprint: null, note: null }, note: null, recordAtNote: null }

@@ -6,6 +6,7 @@ import type { LogIdentity } from '../domain/log-mark.ts';
 import { installStage, stageHistories } from '../state/rekey.ts';
 import type { PartitionStore } from '../state/store.ts';
 import { beginningOf } from './state-accept.ts';
+import { beginningAt } from './state-repartition.ts';
 import { markAt } from './state-fold.ts';
 import type { Report } from './state-report.ts';
 import type { StateSession } from './state-session.ts';
@@ -147,7 +148,7 @@ async function apply(session: StateSession, { partition, facts, offset, stage: r
     mark,
     lastDecision: -1,
     // What was folded in the earlier log cannot be folded again: a state that is built anew begins here, and says so.
-    origin: offset,
+    origin: beginningAt(offset),
     fingerprint: layout.fingerprint,
     acceptedTo: decided,
     poison: [],

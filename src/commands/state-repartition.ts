@@ -48,7 +48,9 @@ export async function repartition(session: StateSession, report: Report): Promis
     return 0;
   }
   const written = staged ?? (await stage(session, all, stages, from, report));
-  for (const partition of left) await install(session, plan, written, all[partition]!, stages[partition]!, report);
+  // Partition 0 comes last: while its position has the old count, nobody takes another one for that of a new application.
+  for (const partition of [...left].reverse())
+    await install(session, plan, written, all[partition]!, stages[partition]!, report);
   for (const one of stages) await one.drop();
   await stages[0]!.writeAttempt(null);
   return 0;
@@ -150,6 +152,11 @@ async function install(
   });
 }
 
+/** −1 is the first record too, and says that there was something before it. */
+export function beginningAt(offset: number): number {
+  return offset === 0 ? -1 : offset;
+}
+
 /** Old partitions go on where they were, new ones begin where their log does. */
 function nextPosition({ identity, context, plan }: StateSession, facts: Facts, from: number): Position {
   const { clusterId, topicId, partitions } = identity;
@@ -161,7 +168,7 @@ function nextPosition({ identity, context, plan }: StateSession, facts: Facts, f
     mark: { clusterId, topicId, partitions, delivery, lastOffset: -1, lastHash: '' },
     lastDecision: old?.lastDecision ?? -1,
     // Histories that moved in are not in this log: a state that is built anew begins here, and says so.
-    origin: offset,
+    origin: beginningAt(offset),
     fingerprint: plan.layout.fingerprint,
     acceptedTo: old?.acceptedTo ?? -1,
     poison: old?.poison ?? [],
