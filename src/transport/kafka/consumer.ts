@@ -188,10 +188,7 @@ export class KafkaConsumer {
         new PartitionTask(
           place,
           generation.id,
-          {
-            commit: (offset, metadata) => membership.commit(generation, place, offset, metadata),
-            confirm: () => membership.confirm(generation),
-          },
+          () => membership.confirm(generation),
           this.handler,
           taskOptions,
           (offset) => checkOffset(leaders, place.topic, place.partition, offset),
@@ -265,7 +262,7 @@ export class KafkaConsumer {
     const all = Promise.all(tasks.map((task) => task.done));
     const deadlineMs = Math.floor(options.rebalanceTimeoutMs * 0.8);
     if (!(await settlesWithin(all, deadlineMs))) {
-      client.log('error', 'a batch did not end in time; its commit will be refused', { deadlineMs });
+      client.log('error', 'a batch did not end in time; what it commits will be refused', { deadlineMs });
     }
     try {
       await this.handler.onRevoked(

@@ -35,7 +35,7 @@ export class GroupOffsets implements Ledger {
 
   /**
    * Commits without being a member: the broker accepts it only while the group has no members (an operator's command, a
-   * ledger group), else it throws FS_KAFKA_FENCED. A member commits by its AssignedPartition.
+   * ledger group), else it throws FS_KAFKA_FENCED.
    */
   async commit(topic: string, partition: number, offset: number, metadata = ''): Promise<void> {
     const doing = `cannot commit offset ${offset} of ${topic}/${partition} of group ${this.groupId}`;

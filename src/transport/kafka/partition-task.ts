@@ -14,8 +14,6 @@ export interface AssignedPartition {
   readonly generation: number;
   /** Aborted when the partition is taken away: whoever waits for something gives up then. */
   readonly signal: AbortSignal;
-  /** Commits to the group, as this generation. Throws FS_KAFKA_FENCED when the group has moved on. */
-  commit(offset: number, metadata?: string): Promise<void>;
   /**
    * Asks the group, now, whether it is still ours. Throws FS_KAFKA_FENCED when it is not, or will not be (the group wants
    * all to join again); FS_KAFKA_UNAVAILABLE when the group does not answer.
@@ -92,10 +90,7 @@ export class PartitionTask implements FetchTarget {
   constructor(
     place: { readonly topic: string; readonly partition: number },
     generation: number,
-    group: {
-      readonly commit: (offset: number, metadata: string | null) => Promise<void>;
-      readonly confirm: () => Promise<void>;
-    },
+    confirm: () => Promise<void>,
     handler: PartitionHandler,
     options: PartitionTaskOptions,
     checkOffset: (offset: number) => Promise<unknown>,
@@ -118,9 +113,8 @@ export class PartitionTask implements FetchTarget {
       partition: place.partition,
       generation,
       signal: this.revoking.signal,
-      commit: (offset, metadata) => group.commit(offset, metadata ?? null),
       confirm: async () => {
-        if (!this.revoked) await group.confirm();
+        if (!this.revoked) await confirm();
         if (!this.revoked) return;
         const { topic, partition } = this;
         const detail = `${topic}/${partition} was taken away`;
