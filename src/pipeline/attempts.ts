@@ -41,7 +41,7 @@ export class Attempts {
 
   /**
    * At acquisition, before anything is folded. Throws FS_STATE_UNAVAILABLE.
-   * @returns the record that has ended three processes; -1 = none
+   * @returns the record that has ended three processes, to be told again until `putAside`; -1 = none
    */
   async begin(offset: number): Promise<number> {
     const last = parse(await this.store.readAttempt());
@@ -56,11 +56,16 @@ export class Attempts {
     }
     this.singles = 0;
     this.current = { offset, deaths, processId: this.processId, trying: -1 };
-    await this.store.writeAttempt(JSON.stringify(this.current));
+    if (poison < 0) await this.store.writeAttempt(JSON.stringify(this.current));
     if (deaths >= DEATHS_BEFORE_SINGLES) {
       this.log.warn('records are taken one by one: processes have ended at this position', { offset, deaths });
     }
     return poison;
+  }
+
+  /** The record that `begin` has named is in the committed position: its deaths are over. Throws FS_STATE_UNAVAILABLE. */
+  async putAside(): Promise<void> {
+    if (this.current !== null) await this.store.writeAttempt(JSON.stringify(this.current));
   }
 
   /** @param position the one that is committed while this record is in hand */

@@ -65,7 +65,8 @@ export class PartitionWorker {
     await histories.settled();
     const start = await takeOver(input, this.ports, this.options);
     const poison = await this.attempts.begin(start.position.offset);
-    this.poison = poison < 0 ? start.position.poison : [...start.position.poison, poison].slice(-POISON_MAX);
+    const known = start.position.poison;
+    this.poison = poison < 0 || known.includes(poison) ? known : [...known, poison].slice(-POISON_MAX);
     if (poison >= 0) log.error('a record has ended the process again and again: it is put aside', this.place(poison));
     histories.restart(start.watermark, start.knownSinceMs ?? Number.NaN);
     histories.position = start.readFrom;
@@ -75,6 +76,7 @@ export class PartitionWorker {
     this.expected = start.readFrom;
     // From now on there is a position, whatever dies: output without one would be a riddle.
     await this.publish([], { ...start.position, poison: this.poison });
+    if (poison >= 0) await this.attempts.putAside();
     this.checkpoint.begin();
     this.holdsState = true;
     const records = start.position.offset - start.readFrom;
@@ -117,6 +119,7 @@ export class PartitionWorker {
     if (!this.holdsState || this.busy || this.absence.lasts) return;
     this.checkpoint.tick();
     const nowMs = this.ports.clock.monotonicMs();
+    if (this.position === null) return;
     if (this.keepingAlive === null && nowMs - this.committedAtMs >= this.options.keepAliveMs) {
       this.keepingAlive = this.keepAlive().finally(() => (this.keepingAlive = null));
     }
@@ -143,9 +146,8 @@ export class PartitionWorker {
   private async keepAlive(): Promise<void> {
     try {
       await this.publish([], this.position!);
-    } catch (thrown) {
+    } catch {
       this.position = null;
-      this.ports.observer.failed(toFraudstreamError(thrown).code);
     }
   }
 
@@ -223,7 +225,7 @@ export class PartitionWorker {
       ...this.position!,
       offset: nextOffset,
       mark: markOf(this.position!.mark, last),
-      lastDecision: Math.max(this.position!.lastDecision, result.lastDecision),
+      lastDecision: result.lastDecision < 0 ? this.position!.lastDecision : result.lastDecision,
       fingerprint: engine.plan.layout.fingerprint,
     });
     this.attempts.survived();
