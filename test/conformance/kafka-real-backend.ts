@@ -73,11 +73,16 @@ export function realBackend(bootstrap: string): KafkaBackend {
     createTopic: async (name, partitions) => {
       const made = await createTopics(client, [{ name, partitions, replication: 1 }]);
       if (made.length === 0) throw new Error(`topic ${name} is still there`);
-      // Known to have a leader is not yet: led. It may come for a topic of the same name as an earlier one.
-      await leaders.add([name]);
-      await leaders.refresh();
-      for (let partition = 0; partition < partitions; partition++)
-        await patiently(() => readLogRange(leaders, name, partition));
+      // Known to have a leader is not yet: led. By connections of their own: a topic that is deleted later spoils others.
+      const connections = new TopicConnections(client);
+      try {
+        await connections.leaders.add([name]);
+        for (let partition = 0; partition < partitions; partition++) {
+          await patiently(() => readLogRange(connections.leaders, name, partition));
+        }
+      } finally {
+        await connections.close();
+      }
     },
     deleteTopic: (name) => admin((one) => one.deleteTopics({ topics: [name] })),
     addPartitions: async (name, count) => {
@@ -132,7 +137,7 @@ export function realBackend(bootstrap: string): KafkaBackend {
       return { start, end, stable };
     },
     member: (group, topic, sessionTimeoutMs) => {
-      const connections = track(new MemberConnections(client));
+      const connections = track(new TopicConnections(client));
       const membership = (async () => {
         await connections.leaders.add([topic]);
         const options = { groupId: group, topics: [topic], sessionTimeoutMs, rebalanceTimeoutMs: sessionTimeoutMs };
@@ -159,7 +164,7 @@ export function realBackend(bootstrap: string): KafkaBackend {
   };
 }
 
-class MemberConnections {
+class TopicConnections {
   readonly cluster;
   readonly leaders;
 
