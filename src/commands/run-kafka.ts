@@ -21,6 +21,8 @@ import type { InputLog } from '../transport/input-log.ts';
 import { DecisionWitness } from './decision-witness.ts';
 
 const BATCH_BYTES_MAX = 900_000;
+/** what an owner that was thought dead may still have on its way: two batches, and some */
+const LATE_DECISIONS_MAX = 5_000;
 const FENCE_TIMEOUT_MS = 60_000;
 /** a request that is not answered must be given up before the coordinator gives up the transaction */
 const REQUEST_SHARE = 0.6;
@@ -81,6 +83,7 @@ export class RunKafka {
           decisionsTopic: settings['topics.decisions'],
           deadLetterTopic: settings['topics.dead-letter'],
           decisionPlace,
+          decisions: settings.delivery === 'exactly-once' ? 1 : LATE_DECISIONS_MAX,
           deadLetterHeaders: DEAD_LETTER_HEADERS,
         }),
     );

@@ -1,6 +1,9 @@
 /** What a read-committed reader finds at the end of the output of one input partition: the witness of what was decided. */
 export interface OutputTail {
-  /** input offset of the last decision; null when no decision is there */
+  /**
+   * input offset of the last decision, or where output of an earlier owner may come late (at-least-once) the highest among the last
+   * few thousand; null when no decision is there
+   */
   readonly lastDecision: number | null;
   /** highest input offset among the last dead letters of this partition; null when none is near the end */
   readonly lastDeadLetter: number | null;

@@ -15,6 +15,11 @@ export interface OutputLogOptions {
   readonly deadLetterTopic: string;
   /** which input a decision decides; null when these bytes are not a decision of ours */
   readonly decisionPlace: (value: Buffer) => InputPlace | null;
+  /**
+   * among how many of the last decisions the highest input is looked for: 1 where transactions keep them in order; more where output of
+   * an earlier owner may come late. Default 1
+   */
+  readonly decisions?: number;
   /** names of the headers that say where a dead letter came from */
   readonly deadLetterHeaders: { readonly topic: string; readonly partition: string; readonly offset: string };
 }
@@ -47,20 +52,23 @@ export class KafkaOutputLog implements OutputLog {
     return { lastDecision, lastDeadLetter, untouched: whole.start === 0 && lastDecision === null };
   }
 
+  /** Windows come newest first, so the highest of the last `decisions` ones is known when so many were seen. */
   private async lastDecision(partition: number): Promise<number | null> {
-    const { decisionsTopic, decisionPlace } = this.options;
-    let last: number | null = null;
+    const { decisionsTopic, decisionPlace, decisions = 1 } = this.options;
+    let highest: number | null = null;
+    let seen = 0;
     await this.backwards(decisionsTopic, partition, (records) => {
-      for (let i = records.length - 1; i >= 0; i--) {
-        const value = records[i]?.value ?? null;
+      const offsets: number[] = [];
+      for (const { value } of records) {
         const place = value === null ? null : decisionPlace(value);
-        if (place === null || !this.isOurs(place, partition)) continue;
-        last = place.offset;
-        break;
+        if (place !== null && this.isOurs(place, partition)) offsets.push(place.offset);
       }
-      return () => last === null;
+      const last = decisions === 1 ? offsets.slice(-1) : offsets;
+      if (last.length > 0) highest = Math.max(decisions === 1 ? -1 : (highest ?? -1), ...last);
+      seen += offsets.length;
+      return () => seen < decisions;
     });
-    return last;
+    return highest;
   }
 
   private async lastDeadLetter(partition: number): Promise<number | null> {
