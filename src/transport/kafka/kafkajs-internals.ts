@@ -61,6 +61,9 @@ export interface Broker {
     groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[];
   }): Promise<{ memberAssignment: Buffer }>;
   heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>;
+  metadata(topics: readonly string[]): Promise<{
+    readonly topicMetadata: readonly { readonly topic: string; readonly partitionMetadata: readonly unknown[] }[];
+  }>;
   leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>;
   offsetCommit(request: {
     groupId: string;

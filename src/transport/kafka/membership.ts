@@ -67,7 +67,7 @@ export class Membership {
         ],
       });
       this.memberId = joined.memberId;
-      const groupAssignment = joined.leaderId === joined.memberId ? await this.assign(joined.members) : [];
+      const groupAssignment = joined.leaderId === joined.memberId ? await this.assign(coordinator, joined.members) : [];
       const { memberAssignment } = await coordinator.syncGroup({
         groupId,
         generationId: joined.generationId,
@@ -86,14 +86,22 @@ export class Membership {
   }
 
   private async assign(
+    coordinator: Broker,
     members: readonly { memberId: string; memberMetadata: Buffer }[],
   ): Promise<{ memberId: string; memberAssignment: Buffer }[]> {
     await this.leaders.refresh();
-    const counts = new Map(this.options.topics.map((topic) => [topic, this.leaders.partitionCount(topic)]));
     const subscriptions = members.map(({ memberId, memberMetadata }) => ({
       memberId,
       topics: MemberMetadata.decode(memberMetadata).topics,
     }));
+    const topics = new Set(subscriptions.flatMap((one) => one.topics));
+    // Of a namesake that reads other topics: it must get its share, whoever leads. Its topic does not become one of ours.
+    const partitionsOf = async (topic: string): Promise<number> =>
+      (await coordinator.metadata([topic]).catch(() => null))?.topicMetadata[0]?.partitionMetadata.length ?? 0;
+    const counts = new Map<string, number>();
+    for (const topic of topics) {
+      counts.set(topic, this.leaders.has(topic) ? this.leaders.partitionCount(topic) : await partitionsOf(topic));
+    }
     return [...assignPartitions(subscriptions, counts)].map(([memberId, assignment]) => ({
       memberId,
       memberAssignment: MemberAssignment.encode({ version: PROTOCOL_VERSION, assignment }),
