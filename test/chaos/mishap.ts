@@ -135,22 +135,31 @@ async function joined(scene: Scene): Promise<ReadonlyMap<number, readonly Raw[]>
 
 async function mustGoOn(scene: Scene, mishap: Mishap, program: Program, after: Afterwards): Promise<MishapOutcome> {
   const faults: string[] = [];
-  await decidedAll(scene.world.kafka, scene.place.topics, [program]).catch(
-    (error: unknown) => void faults.push(String(error).slice(0, 1_500)),
-  );
-  const code = await program.stop();
-  if (code !== 0) faults.push(`ended with ${code}`);
-  const verdict = await judgeOf(scene, undefined, after.settings);
-  faults.push(...wrong(verdict));
-  if (verdict.missing > 0) faults.push(`${verdict.missing} missing`);
+  const all = [scene.place.topics, ...(after.topics === undefined ? [] : [{ ...scene.place.topics, ...after.topics }])];
+  for (const topics of all) {
+    await decidedAll(scene.world.kafka, topics, [program]).catch(
+      (error: unknown) => void faults.push(String(error).slice(0, 1_500)),
+    );
+  }
+  for (const one of scene.world.running) {
+    const code = await one.stop();
+    if (code !== 0) faults.push(`ended with ${code}`);
+  }
+  for (const topics of all) {
+    const place = { ...scene.place, topics };
+    const settings = settingsOf(place, { ...scene.world.settings, ...after.settings });
+    const verdict = await judge({ bootstrap: scene.broker, topics, settings });
+    faults.push(...wrong(verdict));
+    if (verdict.missing > 0) faults.push(`${verdict.missing} missing`);
+  }
   return { scenario: mishap.name, code: '', message: '', faults };
 }
 
-function judgeOf(scene: Scene, inputs?: ReadonlyMap<number, readonly Raw[]>, more: Settings = {}): Promise<Verdict> {
+function judgeOf(scene: Scene, inputs?: ReadonlyMap<number, readonly Raw[]>): Promise<Verdict> {
   return judge({
     bootstrap: scene.broker,
     topics: scene.place.topics,
-    settings: settingsOf(scene.place, { ...scene.world.settings, ...more }),
+    settings: settingsOf(scene.place, scene.world.settings),
     ...(inputs === undefined ? {} : { inputs }),
   });
 }

@@ -285,4 +285,20 @@ export const HARMLESS: readonly Mishap[] = [
       return { redis: other.url };
     },
   },
+  {
+    name: 'second application with the same id and all other topics',
+    codes: [],
+    says: [],
+    live: true,
+    async happen(scene) {
+      const other = topicsOf('namesake');
+      await scene.world.kafka.createAll(other, scene.partitions.length);
+      const messages = [...scene.inputs.values()]
+        .flat()
+        .map(({ key, value, partition }) => ({ key, value, partition }));
+      await scene.world.kafka.send(other.transactions, messages);
+      const { transactions, labels, decisions, flagged, deadLetter } = other;
+      return { topics: { transactions, labels, decisions, flagged, deadLetter } };
+    },
+  },
 ];
