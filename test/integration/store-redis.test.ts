@@ -226,6 +226,53 @@ describe('redis store: a server of its own', () => {
       expect((await newer.readState()).watermark).toBe(10);
     });
 
+    it.each([1, 2])('refuses the last slice when a failover has lost %i of those before it', async (lost) => {
+      const { oldClient, older, newer } = await two();
+      const oldGate = gate(oldClient, 3);
+      const flush = older.flush(flushOf(2_000, 20, 10, 20));
+      const refused = expect(flush).rejects.toMatchObject({
+        code: 'FS_STATE_CONFLICT',
+        message: expect.stringContaining('failover') as string,
+      });
+      await oldGate.reached;
+      // What a new master has that took over after the first slice, or one later: replication is a prefix.
+      const token = '{app:transactions:3}:f';
+      const seen = String(await oldClient.call('GET', token));
+      expect(seen).toMatch(/^[0-9a-f-]{36}\.\.$/);
+      await oldClient.call('SET', token, seen.slice(0, -lost));
+      await oldClient.call('DEL', '{app:transactions:3}:u:user-1499');
+      oldGate.go();
+      await refused;
+      expect((await newer.readState()).watermark).toBe(10);
+      await newer.flush(flushOf(2_000, 25, 10, 25));
+      expect(await valuesOf(newer, 2_000)).toEqual([25]);
+    });
+
+    it.each([1, 2_000])('refuses the late steps of a removal that a flush of %i has overtaken', async (count) => {
+      const { oldClient, older, newer } = await two();
+      await older.flush(flushOf(2_000, 9, 10, 10));
+      const call = oldClient.call.bind(oldClient);
+      let go: () => void = () => undefined;
+      let arrive: () => void = () => undefined;
+      const opened = new Promise<void>((resolve) => (go = resolve));
+      const reached = new Promise<void>((resolve) => (arrive = resolve));
+      oldClient.call = async (name, ...args) => {
+        if (name === 'EVAL' && args.includes('more')) {
+          arrive();
+          await opened;
+        }
+        return call(name, ...args);
+      };
+      const drop = older.drop();
+      const refused = expect(drop).rejects.toMatchObject({ code: 'FS_STATE_CONFLICT', place: ID });
+      await reached;
+      await newer.flush(flushOf(count, 25, null, 25));
+      go();
+      await refused;
+      expect(await newer.readState()).toEqual({ watermark: 25, fingerprint: 'layout', note: 'note' });
+      expect(await valuesOf(newer, count)).toEqual([25]);
+    });
+
     it('leaves blobs ahead of the watermark, never behind, when it ends between slices', async () => {
       const { oldClient, older, newer } = await two();
       const send = oldClient.send.bind(oldClient);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FraudstreamError, type ErrorPlace } from '../../domain/errors.ts';
 import { checkFlushRequest } from '../flush-request.ts';
 import type { FlushRequest, LoadResult, PartitionId, PartitionState, PartitionStore, StoredBlob } from '../store.ts';
-import { FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep, type Slice } from './flush-script.ts';
+import { DROP_SCRIPT, FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep, type Slice } from './flush-script.ts';
 import type { RedisClient } from './redis-client.ts';
 import { isNoScript } from './redis-errors.ts';
 import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
@@ -15,6 +15,17 @@ const SLICES_IN_FLIGHT = 4;
 const SCAN_COUNT = 1_000;
 const SCAN_ATTEMPTS = 3;
 const SCAN_KEYS_MAX = 500;
+
+/** A flush on its way, in slices. */
+interface Flight {
+  readonly request: FlushRequest;
+  readonly token: string;
+  /** slices that are neither the first nor the last */
+  readonly middles: number;
+}
+
+/** outcome, and the record found when it was not the expected one: see `FLUSH_SCRIPT` */
+type ScriptReply = [outcome: number, found?: Buffer];
 
 interface Chunk {
   readonly record: Buffer | null;
@@ -79,9 +90,9 @@ export class RedisPartitionStore implements PartitionStore {
   async flush(request: FlushRequest): Promise<void> {
     checkFlushRequest(request);
     const slices = slicesOf(request.blobs);
-    const token = randomUUID();
-    const send = (slice: Slice, step: FlushStep): Promise<void> => this.writeSlice(request, slice, step, token);
     const last = slices.length - 1;
+    const flight = { request, token: randomUUID(), middles: Math.max(0, last - 1) };
+    const send = (slice: Slice, step: FlushStep): Promise<void> => this.writeSlice(flight, slice, step);
     if (last === 0) {
       await send(slices[0] as Slice, 'whole');
       return;
@@ -97,7 +108,8 @@ export class RedisPartitionStore implements PartitionStore {
 
   /**
    * The watermark goes first, so that a drop that fails half-way leaves "no state", not wrong state; call it again then.
-   * SCAN walks the whole database: it ends, but takes about 1 s per few million keys.
+   * SCAN walks the whole database: it ends, but takes about 1 s per few million keys. Throws FS_STATE_CONFLICT when another owner
+   * has begun to write meanwhile.
    */
   async drop(): Promise<void> {
     await this.guard('drop the state', this.removeAll());
@@ -163,12 +175,26 @@ export class RedisPartitionStore implements PartitionStore {
   }
 
   private async removeAll(): Promise<void> {
-    await this.client.call('UNLINK', this.keys.state, this.keys.flush, this.keys.note);
+    const token = `drop ${randomUUID()}`;
+    await this.dropStep(token, 'begin', []);
     for await (const keys of this.pages()) {
       for (let at = 0; at < keys.length; at += SCAN_KEYS_MAX) {
-        await this.client.call('UNLINK', ...keys.slice(at, at + SCAN_KEYS_MAX));
+        await this.dropStep(token, 'more', keys.slice(at, at + SCAN_KEYS_MAX));
       }
     }
+    await this.dropStep(token, 'end', []);
+  }
+
+  private async dropStep(token: string, step: 'begin' | 'more' | 'end', blobs: readonly Buffer[]): Promise<void> {
+    const { state, flush, note } = this.keys;
+    const keys = [state, flush, note, ...blobs];
+    const reply = await this.client.call('EVAL', DROP_SCRIPT, keys.length, ...keys, token, step, this.ttl);
+    if (reply === 0) return;
+    throw new FraudstreamError(
+      'FS_STATE_CONFLICT',
+      'another owner has begun to write while state was removed',
+      this.place,
+    );
   }
 
   private readChunks(keys: readonly string[]): Promise<Chunk[]> {
@@ -193,40 +219,34 @@ export class RedisPartitionStore implements PartitionStore {
     return { record, blobs: reply };
   }
 
-  private async writeSlice(request: FlushRequest, slice: Slice, step: FlushStep, token: string): Promise<void> {
-    const doing = `flush ${request.keys.length} users`;
-    const reply = await this.guard(doing, this.runScript(request, slice, step, token));
+  private async writeSlice(flight: Flight, slice: Slice, step: FlushStep): Promise<void> {
+    const { request } = flight;
+    const reply = await this.guard(`flush ${request.keys.length} users`, this.runScript(flight, slice, step));
     if (reply[0] === 0) return;
-    throw this.conflict(request, reply[0] === 1 ? (reply[1] as Buffer) : null);
+    throw this.conflict(request, reply);
   }
 
-  private async runScript(
-    request: FlushRequest,
-    slice: Slice,
-    step: FlushStep,
-    token: string,
-  ): Promise<[number, Buffer?]> {
+  private async runScript(flight: Flight, slice: Slice, step: FlushStep): Promise<ScriptReply> {
     try {
-      return await this.evaluate('evalsha', FLUSH_SCRIPT_SHA1, request, slice, step, token);
+      return await this.evaluate('evalsha', FLUSH_SCRIPT_SHA1, flight, slice, step);
     } catch (thrown) {
       // The server does not have the script (restart, failover, SCRIPT FLUSH): it did nothing. EVAL also keeps it.
       if (!isNoScript(thrown)) throw thrown;
-      return await this.evaluate('eval', FLUSH_SCRIPT, request, slice, step, token);
+      return await this.evaluate('eval', FLUSH_SCRIPT, flight, slice, step);
     }
   }
 
   private async evaluate(
     command: 'evalsha' | 'eval',
     script: string,
-    request: FlushRequest,
+    { request, token, middles }: Flight,
     { start, end }: Slice,
     step: FlushStep,
-    token: string,
-  ): Promise<[number, Buffer?]> {
+  ): Promise<ScriptReply> {
     const { expectedWatermark: expected, fingerprint } = request;
     const keyCount = end - start + 3;
     const writer = new RespWriter(this.pool.take());
-    writer.start(3 + keyCount + 6 + (end - start));
+    writer.start(3 + keyCount + 7 + (end - start));
     writer.text(command);
     writer.text(script);
     writer.text(String(keyCount));
@@ -240,19 +260,21 @@ export class RedisPartitionStore implements PartitionStore {
     writer.text(step);
     writer.text(this.ttl);
     writer.text(request.note);
+    writer.text(String(middles));
     for (let i = start; i < end; i++) writer.binary(request.blobs[i] as Uint8Array);
     const routing = [script, '1', this.keys.state];
     const reply = await this.client.send(new EncodedCommand(command, routing, writer.written()));
     this.pool.giveBack(writer.buffer());
-    return reply as [number, Buffer?];
+    return reply as ScriptReply;
   }
 
-  private conflict(request: FlushRequest, found: Buffer | null): FraudstreamError {
-    if (found === null) {
-      return new FraudstreamError('FS_STATE_CONFLICT', 'another flush of this partition has begun', this.place);
+  private conflict(request: FlushRequest, [outcome, found]: ScriptReply): FraudstreamError {
+    if (outcome !== 1) {
+      const detail = outcome === 2 ? 'another flush or removal has begun' : 'a failover has lost slices of this flush';
+      return new FraudstreamError('FS_STATE_CONFLICT', detail, this.place);
     }
     const expected = request.expectedWatermark ?? 'none';
-    const stored = decodeState(found, this.place);
+    const stored = decodeState(found ?? null, this.place);
     const detail =
       stored.watermark === request.expectedWatermark
         ? 'the stored state has another layout fingerprint; another version of the program owns it'
