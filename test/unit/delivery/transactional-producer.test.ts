@@ -163,7 +163,8 @@ describe('any error throws the identity away', () => {
     expect(pauses).toEqual([]);
     // nothing is aborted, nothing is tried again
     const asked = requests.arguments.map(([one]) => one as RequestName);
-    expect(asked).toEqual(IN_COMMIT.slice(0, Math.max(2, IN_COMMIT.indexOf(name) + 1)));
+    const expected = IN_COMMIT.slice(0, Math.max(2, IN_COMMIT.indexOf(name) + 1));
+    expect([asked.slice(0, 2).sort(), asked.slice(2)]).toEqual([expected.slice(0, 2).sort(), expected.slice(2)]);
     const count = requests.events.length;
     await expect(producer.commit([record('a')], POSITION, CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
     expect(requests.events).toHaveLength(count);

@@ -14,6 +14,25 @@ describe('when state is flushed', () => {
     expect(world.store.requests.map((one) => one.expectedWatermark)).toEqual([null, 10, 20]);
   });
 
+  it('after so many bytes of histories, and too many hold up the batch', async () => {
+    const world = await World.of(30);
+    const worker = world.worker({ flushBytesMax: 1 });
+    await worker.acquire();
+    await world.handle(worker, 0, 10);
+    await settle();
+    expect(asked(world)).toEqual([10]);
+    world.store.hold('flush');
+    await world.handle(worker, 10, 12);
+    expect(asked(world)).toEqual([10, 12]);
+    let done = false;
+    const handled = world.handle(worker, 12, 14).then(() => (done = true));
+    await settle();
+    expect([world.committedAt, done]).toEqual([14, false]);
+    world.store.release();
+    await handled;
+    expect(asked(world)).toEqual([10, 12, 14]);
+  });
+
   it('after so much time', async () => {
     const world = await World.of(30);
     const worker = world.worker({ flushIntervalMs: 2_000 });
