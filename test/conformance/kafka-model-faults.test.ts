@@ -230,6 +230,46 @@ describe('model of Kafka: requests', () => {
   });
 });
 
+describe('model of Kafka: members', () => {
+  it('a late join of one who has left or never asked for an id is refused', async () => {
+    const { kafka } = await makeWorld();
+    const group = kafka.group('g');
+    expect(await outcomeOf(group.join('ghost', ['t'], 1_000, 1_000))).toBe('FS_KAFKA_FENCED');
+    const id = group.newMemberId(1_000);
+    const { generation } = await group.join(id, ['t'], 1_000, 1_000);
+    group.leave(id);
+    expect(await outcomeOf(group.join(id, ['t'], 1_000, 1_000))).toBe('FS_KAFKA_FENCED');
+    expect(group.state).toBe('empty');
+    expect(group.generation).toBeGreaterThan(generation);
+  });
+
+  it('a round waits for who has asked for an id, and no longer than a session', async () => {
+    const { kafka, backend } = await makeWorld();
+    const group = kafka.group('g');
+    const id = group.newMemberId(1_000);
+    group.newMemberId(1_000);
+    const joining = group.join(id, ['t'], 5_000, 5_000);
+    expect(group.state).toBe('preparing');
+    await backend.wait(999);
+    expect(group.state).toBe('preparing');
+    await backend.wait(1);
+    expect((await joining).leaderId).toBe(id);
+  });
+
+  it('a leader that dies before it has dealt out the partitions holds the others for its session', async () => {
+    const { kafka, backend } = await makeWorld();
+    const group = kafka.group('g');
+    const [first, second] = [group.newMemberId(1_000), group.newMemberId(1_000)];
+    const [one, two] = await Promise.all([first, second].map((id) => group.join(id, ['t'], 1_000, 5_000)));
+    expect(one?.leaderId).toBe(first);
+    const waiting = outcomeOf(group.sync(second, two?.generation ?? -1, null));
+    await backend.wait(1_000);
+    expect(await waiting).toBe('FS_KAFKA_FENCED');
+    expect(group.memberIds).toEqual([second]);
+    expect((await group.join(second, ['t'], 1_000, 5_000)).leaderId).toBe(second);
+  });
+});
+
 describe('model of Kafka: accidents', () => {
   it('markers wait for a partition without a leader, and the transactional id with them', async () => {
     const { kafka, producer, values, backend } = await makeWorld();

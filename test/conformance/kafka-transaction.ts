@@ -82,7 +82,7 @@ export class TransactionDriver {
   }
 }
 
-export function codeOf(thrown: unknown): ErrorCode | null {
+function codeOf(thrown: unknown): ErrorCode | null {
   return thrown instanceof FraudstreamError ? thrown.code : null;
 }
 

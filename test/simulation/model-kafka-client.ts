@@ -193,8 +193,8 @@ export class ModelKafkaClient implements TransactionRequests {
       signal,
       confirm,
       range: async () => {
-        const { start, end } = await this.range(topic, partition);
-        return { start, end };
+        const { start, stable } = await this.range(topic, partition);
+        return { start, end: stable };
       },
       identity: () => this.identity(topic),
       readRecord: async (offset) => {

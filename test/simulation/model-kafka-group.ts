@@ -41,6 +41,7 @@ export class GroupModel {
   generation = 0;
   private readonly time: ModelTime;
   private readonly members = new Map<string, Member>();
+  private readonly pending = new Set<string>();
   private leaderId = '';
   private assignments: ReadonlyMap<string, MemberAssignment> = new Map();
   private serial = 0;
@@ -55,15 +56,27 @@ export class GroupModel {
     return [...this.members.keys()];
   }
 
-  /** The first JoinGroup of a new member gets MEMBER_ID_REQUIRED with an id (KIP-394): it is no member yet. */
-  newMemberId(): string {
-    return `${this.name}-member-${this.serial++}`;
+  /**
+   * The first JoinGroup of a new member gets MEMBER_ID_REQUIRED with an id (KIP-394): it is no member yet, but a round that
+   * is under way waits for it, for its session timeout (ClassicGroup.addPendingMember, hasAllMembersJoined).
+   */
+  newMemberId(sessionTimeoutMs: number): string {
+    const id = `${this.name}-member-${this.serial++}`;
+    this.pending.add(id);
+    this.time.schedule(sessionTimeoutMs, () => {
+      if (this.pending.delete(id) && this.state === 'preparing') this.form(false);
+    });
+    return id;
   }
 
   join(id: string, topics: readonly string[], sessionTimeoutMs: number, rebalanceTimeoutMs: number): Promise<Joined> {
     return new Promise((resolve, reject) => {
       let member = this.members.get(id);
       if (member === undefined) {
+        // A join that comes late, of one who has left or was dropped.
+        if (!this.pending.delete(id)) {
+          throw new ModelKafkaError('UNKNOWN_MEMBER_ID', `${id} is no member of ${this.name}`);
+        }
         member = { id, topics, sessionTimeoutMs, rebalanceTimeoutMs, seenMs: 0, joining: null, syncing: null };
         this.members.set(id, member);
       }
@@ -200,7 +213,7 @@ export class GroupModel {
   /** All have joined, or those who have not are left behind. */
   private form(timedOut: boolean): void {
     const absent = [...this.members.values()].filter(({ joining }) => joining === null);
-    if (absent.length > 0) {
+    if (absent.length > 0 || this.pending.size > 0) {
       if (!timedOut) return;
       for (const member of absent) this.members.delete(member.id);
     }

@@ -42,7 +42,7 @@ export class ModelMember {
       if (this.memberId === '') {
         this.memberId = await network.call('JoinGroup', () => {
           kafka.checkGroups();
-          return kafka.group(name).newMemberId();
+          return kafka.group(name).newMemberId(sessionTimeoutMs);
         });
       }
       const { memberId } = this;
