@@ -1,51 +1,30 @@
 import type { Settings } from '../config/options.ts';
 import { formatBytes, formatDuration } from '../config/values.ts';
-import { escapeText } from '../observability/terminal.ts';
 import type { RedisReport } from '../state/redis/redis-check.ts';
 import type { ClusterFacts, TopicFacts } from '../transport/kafka/cluster-facts.ts';
-
-export interface Check {
-  readonly status: 'good' | 'warning' | 'failure';
-  /** what was looked at, e.g. `kafka` or `topic transactions` */
-  readonly name: string;
-  readonly finding: string;
-  /** '' when there is nothing to do */
-  readonly advice: string;
-}
+import type { Permissions } from '../transport/kafka/cluster-permissions.ts';
+import { failure, good, warning, type Check } from './doctor-check.ts';
+import { brokerChecks, durabilityChecks, groupChecks } from './doctor-cluster.ts';
+import { permissionChecks } from './doctor-permissions.ts';
 
 const SKEW_MS_WARN = 1_000;
-const MARKS = { good: '✓', warning: '!', failure: '✗' } as const;
-
-export function good(name: string, finding: string): Check {
-  return { status: 'good', name, finding, advice: '' };
-}
-
-function warning(name: string, finding: string, advice: string): Check {
-  return { status: 'warning', name, finding, advice };
-}
-
-export function failure(name: string, finding: string, advice: string): Check {
-  return { status: 'failure', name, finding, advice };
-}
-
-/** One line: the mark, what was looked at and found, and what to do. */
-export function renderCheck({ status, name, finding, advice }: Check): string {
-  const todo = advice === '' ? '' : ` → ${escapeText(advice, 500)}`;
-  return `${MARKS[status]} ${escapeText(name)}: ${escapeText(finding, 500)}${todo}\n`;
-}
 
 /** @param longestWindowMs of the catalogue, with the allowed lateness; null when the catalogue could not be read */
-export function kafkaChecks(facts: ClusterFacts, settings: Settings, longestWindowMs: number | null): Check[] {
-  const checks: Check[] = [
-    facts.controller === null
-      ? failure('kafka', 'no controller is known', 'look at the log of the brokers')
-      : good('kafka', `${facts.brokers} broker${facts.brokers === 1 ? '' : 's'}`),
-  ];
+export function kafkaChecks(
+  facts: ClusterFacts,
+  settings: Settings,
+  longestWindowMs: number | null,
+  permissions: Permissions | null = null,
+): Check[] {
+  const checks: Check[] = brokerChecks(facts, settings);
   const find = (name: string): TopicFacts | undefined => facts.topics.find((topic) => topic.name === name);
   const input = settings['topics.transactions'];
   const outputs = [settings['topics.decisions'], settings['topics.flagged'], settings['topics.dead-letter']];
   for (const name of [input, ...outputs, settings['topics.labels']]) {
     const topic = find(name);
+    // a topic that may not be described is not in any list
+    const hidden = permissions?.topics.get(name)?.size === 0;
+    if (topic === undefined && hidden) continue;
     if (topic === undefined) checks.push(missingTopic(name, name === settings['topics.labels'], settings));
     else checks.push(...topicChecks(topic, facts.brokers));
   }
@@ -57,12 +36,8 @@ export function kafkaChecks(facts: ClusterFacts, settings: Settings, longestWind
   }
   const deadLetter = find(settings['topics.dead-letter']);
   if (deadLetter !== undefined) checks.push(...deadLetterChecks(deadLetter, settings['record.max-bytes']));
-  const group = settings['kafka.group-id'] ?? settings['app.id'];
-  checks.push(
-    facts.group === null
-      ? good(`group ${group}`, 'not there yet')
-      : good(`group ${group}`, `${facts.group.state}, ${facts.group.members} members`),
-  );
+  checks.push(...groupChecks(facts, settings));
+  if (permissions !== null) checks.push(...permissionChecks(permissions, settings));
   return checks;
 }
 
@@ -92,9 +67,7 @@ function topicChecks(topic: TopicFacts, brokers: number): Check[] {
     const finding = `min.insync.replicas ${insync} is above the replication factor ${topic.replication}`;
     checks.push(failure(name, finding, 'nothing can be written: lower it, or add replicas'));
   }
-  if (topic.replication === 1 && brokers > 1) {
-    checks.push(warning(name, 'has one replica', 'a lost disk loses payments: use replication factor 3'));
-  }
+  checks.push(...durabilityChecks(topic, brokers));
   if (checks.some((check) => check.status === 'failure')) return checks;
   return [good(name, `${topic.partitions} partitions, ${topic.replication} replicas`), ...checks];
 }

@@ -8,10 +8,16 @@ import { compilePlan } from '../features/plan.ts';
 import { safeJson } from '../observability/terminal.ts';
 import { checkRedis } from '../state/redis/redis-check.ts';
 import { RedisClient } from '../state/redis/redis-client.ts';
+import type { KafkaClient } from '../transport/kafka/client.ts';
 import { readClusterFacts } from '../transport/kafka/cluster-facts.ts';
+import { readPermissions } from '../transport/kafka/cluster-permissions.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaClientOf, redisSettingsOf, registryOptionsOf } from './connections.ts';
-import { failure, good, kafkaChecks, redisChecks, renderCheck, type Check } from './doctor-checks.ts';
+import { failure, good, renderCheck, type Check } from './doctor-check.ts';
+import { kafkaChecks, redisChecks } from './doctor-checks.ts';
+import { INTERNAL_TOPICS } from './doctor-cluster.ts';
+import { doctorTransactionalId } from './doctor-permissions.ts';
+import { groupOf, ledgerGroupOf } from './run-kafka.ts';
 
 /** for each of Kafka, Redis and the registry, which are asked at the same time */
 const SECTION_MS_MAX = 8_000;
@@ -23,12 +29,9 @@ export async function run(context: CommandContext): Promise<number> {
   const [window, catalogue] = longestWindow(settings);
   const sections = await Promise.all([
     bounded('kafka', `check kafka.brokers (${settings['kafka.brokers'].join(', ')}), TLS and login`, () => {
-      const topics = ['transactions', 'labels', 'decisions', 'flagged', 'dead-letter'] as const;
-      const names = topics.map((topic) => settings[`topics.${topic}`]);
-      const group = settings['kafka.group-id'] ?? settings['app.id'];
       // one try that failed is no news here: the check says what came of it
       const client = kafkaClientOf(settings, SILENT_LOGGER);
-      return readClusterFacts(client, names, group).then((facts) => kafkaChecks(facts, settings, window));
+      return askKafka(client, settings, window);
     }),
     bounded('redis', 'check redis.url, TLS and login', () => askRedis(context)),
     bounded('registry', 'check registry.url and its login', () => askRegistry(settings)),
@@ -42,6 +45,25 @@ export async function run(context: CommandContext): Promise<number> {
     stdout.write(failures === 0 ? 'Nothing must be fixed.\n' : `${failures} of ${checks.length} must be fixed.\n`);
   }
   return failures === 0 ? 0 : 1;
+}
+
+async function askKafka(client: KafkaClient, settings: Settings, windowMs: number | null): Promise<Check[]> {
+  const topics = (['transactions', 'labels', 'decisions', 'flagged', 'dead-letter'] as const).map(
+    (topic) => settings[`topics.${topic}`],
+  );
+  const [group, ledger] = [groupOf(settings), ledgerGroupOf(settings)];
+  const facts = await readClusterFacts(client, {
+    topics: [...topics, ...INTERNAL_TOPICS],
+    group,
+    ledger,
+    input: settings['topics.transactions'],
+  });
+  const transactionalId = doctorTransactionalId(settings);
+  // with old brokers, or a login that may do next to nothing, the rest is still worth knowing
+  const permissions = await readPermissions(client, { topics, groups: [group, ledger], transactionalId }).catch(
+    () => null,
+  );
+  return kafkaChecks(facts, settings, windowMs, permissions);
 }
 
 async function askRedis({ settings, clock }: CommandContext): Promise<Check[]> {
