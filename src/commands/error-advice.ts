@@ -49,6 +49,7 @@ export const ERROR_ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   FS_CONFIG_INVALID: 'Correct the option that the message names; `fraudstream validate` reports all at once.',
   FS_CATALOGUE_INVALID: 'Correct the lines that the message names; `fraudstream validate` reports all at once.',
   FS_FILE_INVALID: 'Check path, rights, free space and format of the file that the message names.',
+  FS_GROUP_ACTIVE: 'Stop all instances, wait for the session time-out, and repeat the command.',
   FS_STALLED: 'The supervisor should start it again. If it goes on: `fraudstream doctor`, and report it with the log.',
   FS_INTERNAL: 'Report it, with the code and stack from the log.',
 };

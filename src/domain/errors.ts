@@ -121,6 +121,11 @@ export const ERRORS = {
   FS_CONFIG_INVALID: { stage: 'config', retriable: false, text: 'the configuration is not valid' },
   FS_CATALOGUE_INVALID: { stage: 'config', retriable: false, text: 'the feature catalogue is not valid' },
   FS_FILE_INVALID: { stage: 'fetch', retriable: false, text: 'a file cannot be read or written' },
+  FS_GROUP_ACTIVE: {
+    stage: 'config',
+    retriable: false,
+    text: 'members of the group are running: stop them first',
+  },
   FS_STALLED: { stage: 'fetch', retriable: false, text: 'there is lag and no offset has moved' },
   FS_INTERNAL: { stage: 'internal', retriable: false, text: 'a bug: please report it' },
 } as const satisfies Record<string, { stage: string; retriable: boolean; text: string }>;
