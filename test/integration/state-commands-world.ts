@@ -222,6 +222,26 @@ async function execute(
   return { exitCode, stdout, stderr };
 }
 
+/** A line of `state inspect --json`, as far as tests look at it. */
+export interface Inspected {
+  readonly partition: number;
+  readonly lag: number;
+  readonly tail: number;
+  readonly position: { readonly offset: number; readonly written_by: string };
+  readonly output: { readonly lastDecision: number };
+  readonly verdict: {
+    readonly ok: boolean;
+    readonly code?: string;
+    readonly reason?: string;
+    readonly rebuilt?: string;
+    readonly decides_from?: number;
+  };
+}
+
+export async function inspected(world: StateWorld, ...args: string[]): Promise<Inspected[]> {
+  return jsonLines(await world.state('inspect', '--json', ...args)) as unknown as Inspected[];
+}
+
 export function jsonLines(answer: Answer): Record<string, unknown>[] {
   return answer.stdout
     .split('\n')

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { RedisClient } from '../../src/state/redis/redis-client.ts';
-import { jsonLines, StateWorld, type Answer } from './state-commands-world.ts';
+import { inspected, jsonLines, StateWorld, type Answer, type Inspected } from './state-commands-world.ts';
 
 const PARTITIONS = 3;
 
@@ -34,13 +34,13 @@ describe('state commands for a partition that is well', () => {
   afterAll(() => world.close());
 
   it('inspect says where each stands, and that it would go on', async () => {
-    const [one, two, three] = jsonLines(good(await world.state('inspect', '--json')));
+    good(await world.state('inspect', '--json'));
     let total = 0;
-    for (const partition of [one, two, three] as Record<string, any>[]) {
+    for (const partition of await inspected(world)) {
       expect(partition).toMatchObject({ lag: 0, tail: 0, verdict: { ok: true, rebuilt: '' } });
-      expect(partition['position']).toMatchObject({ written_by: 'us' });
-      expect(partition['output'].lastDecision).toBe(partition['position'].offset - 1);
-      total += partition['position'].offset as number;
+      expect(partition.position.written_by).toBe('us');
+      expect(partition.output.lastDecision).toBe(partition.position.offset - 1);
+      total += partition.position.offset;
     }
     expect(total).toBe(3_000);
     const text = good(await world.state('inspect', '--partition', '1')).stdout;
@@ -83,7 +83,7 @@ describe('state commands for a partition that is well', () => {
     const done = good(await world.state('rebuild', '--apply'));
     expect(done.stdout).toMatch(/done: state at \d+, \d+ records folded/);
     good(await world.state('verify'));
-    const [after] = jsonLines(await world.state('inspect', '--json', '--partition', '0')) as Record<string, any>[];
+    const [after] = await inspected(world, '--partition', '0');
     expect(after).toMatchObject({ tail: 0, verdict: { ok: true, rebuilt: '' } });
   });
 
@@ -147,8 +147,7 @@ describe('accept', () => {
     await world.pay(200);
     await world.decideAll();
   };
-  const verdict = async (): Promise<Record<string, any>> =>
-    jsonLines(await world.state('inspect', '--json'))[0]!['verdict'] as Record<string, any>;
+  const verdict = async (): Promise<Inspected['verdict']> => (await inspected(world))[0]!.verdict;
   const decidedOffsets = async (): Promise<number[]> => (await world.decisions()).map((one) => one.input_offset);
   const upTo = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, k) => from + k);
 
@@ -158,7 +157,7 @@ describe('accept', () => {
     await world.setOffset(0, 230);
     const stopped = await verdict();
     expect(stopped).toMatchObject({ ok: false, code: 'FS_POSITION_FOREIGN' });
-    expect(stopped['reason']).toContain('records 200 to 229');
+    expect(stopped.reason).toContain('records 200 to 229');
     expect(await world.runUntil('FS_POSITION_FOREIGN')).toContain('FS_POSITION_FOREIGN');
     expect((await decidedOffsets()).length).toBe(200);
 
@@ -208,7 +207,7 @@ describe('accept', () => {
     await world.kafka.admin.deleteGroups([`${world.topics.app}.ledger`]);
     const stopped = await verdict();
     expect(stopped).toMatchObject({ ok: false, code: 'FS_POSITION_LOST' });
-    expect(stopped['reason']).toContain('--skip --to 200');
+    expect(stopped.reason).toContain('--skip --to 200');
     const asked = await world.state('accept', '--skip', '--apply');
     expect(asked.stderr).toContain('say --to 200');
     good(await world.state('accept', '--skip', '--to', '200', '--partition', '0', '--apply'));

@@ -1,4 +1,4 @@
-import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
+import { type FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import type { KafkaClient } from './client.ts';
 import { anyBroker, Coordinators } from './coordinators.ts';
 import { fromKafka } from './kafka-errors.ts';
