@@ -159,7 +159,7 @@ describe('redis store: a cluster', () => {
     await assertNoEviction(client);
     await partition.drop();
     expect(await scanned(partition)).toBe(0);
-    const wrong = connect({ username: 'fs', password: `wrong-${secret}` });
+    const wrong = connect({ username: 'fs', password: `wrong-${secret}`, connectTimeoutMs: 500 });
     const error: unknown = await open(wrong).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       code: 'FS_STATE_UNAVAILABLE',
@@ -192,7 +192,7 @@ describe('redis store: a cluster', () => {
     const single = await startRedis();
     try {
       const message = expect.stringContaining('redis.mode') as string;
-      const wrong = connect({ nodes: [`127.0.0.1:${single.port}`] });
+      const wrong = connect({ nodes: [`127.0.0.1:${single.port}`], connectTimeoutMs: 500 });
       await expect(open(wrong)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE', message });
     } finally {
       await single.stop();

@@ -23,6 +23,7 @@ const LOOK_DELAY_MS = 250;
 const LOOK_DELAY_MS_MAX = 1_000;
 /** After the first sign of a change: several commands notice it at once. */
 const SOON_DELAY_MS = 25;
+const READY_POLL_MS = 20;
 /** All well: a change shows by MOVED or by a broken connection; this only keeps the list of nodes to ask fresh. */
 const CALM_DELAY_MS = 30_000;
 /** For a node that has no slots: a redirection may have led there, to a slot on its way. */
@@ -47,7 +48,8 @@ export class RedisCluster implements RedisRoute {
   private looking: Promise<void> | null = null;
   private timer: NodeJS.Timeout | undefined;
   private lastFailure: string | null = null;
-  private healthy = false;
+  /** that all is well */
+  private announced = false;
   /** to a node that is asked only for the map */
   private visit: RedisConnection | null = null;
   /** looks in a row that found nothing */
@@ -67,26 +69,28 @@ export class RedisCluster implements RedisRoute {
     return this.lastFailure;
   }
 
+  /** Looks again and again meanwhile: who is to be waited for may change. */
   async ready(key: string | null): Promise<void> {
-    const { connectTimeoutMs } = this.options;
-    const late = new AbortController();
-    const timeUp = sleep(connectTimeoutMs, undefined, { signal: late.signal }).then(
-      () => Promise.reject(new Error('not connected')),
-      () => undefined,
-    );
-    try {
-      await Promise.race([this.connected(key), timeUp]);
-    } finally {
-      late.abort();
+    const deadlineMs = performance.now() + this.options.connectTimeoutMs;
+    while (!this.serves(key)) {
+      if (this.closed) throw new Error('the client is closed');
+      if (performance.now() >= deadlineMs) throw new Error('not connected');
+      this.lookSoon();
+      await sleep(READY_POLL_MS);
     }
   }
 
-  private async connected(key: string | null): Promise<void> {
-    if (this.closed) throw new Error('the client is closed');
-    if (this.map.masters.size === 0 || (key !== null && this.map.owners[slotOf(key)] === undefined)) await this.look();
-    if (key !== null) await this.owner(slotOf(key)).ready();
-    else if (this.map.masters.size === 0) throw new Error('not connected');
-    else await Promise.all(this.masters().map((master) => master.ready()));
+  private serves(key: string | null): boolean {
+    const { masters, owners } = this.map;
+    if (key === null) return this.well();
+    const owner = owners[slotOf(key)];
+    return owner !== undefined && masters.size > 0 && this.nodes.get(owner)?.usable === true;
+  }
+
+  /** Every master is connected. */
+  private well(): boolean {
+    const { masters } = this.map;
+    return masters.size > 0 && [...masters].every((address) => this.nodes.get(address)?.usable === true);
   }
 
   async send(key: string | null, make: () => Command): Promise<unknown> {
@@ -171,20 +175,18 @@ export class RedisCluster implements RedisRoute {
   }
 
   private failed(message: string): void {
-    const known = !this.healthy && message === this.lastFailure;
-    this.healthy = false;
+    const known = !this.announced && message === this.lastFailure;
+    this.announced = false;
     this.lastFailure = message;
     if (!known && !this.closed) this.options.listener({ kind: 'error', url: this.options.url, message });
   }
 
-  /** Well again when every master is connected. */
   private judge(): void {
-    const { masters } = this.map;
-    const well = masters.size > 0 && [...masters].every((address) => this.nodes.get(address)?.usable === true);
-    if (!well || this.healthy || this.closed) return;
-    this.healthy = true;
+    if (!this.well() || this.announced || this.closed) return;
+    this.announced = true;
     this.lastFailure = null;
-    this.options.listener({ kind: 'ready', url: this.options.url, message: `connected to ${masters.size} masters` });
+    const message = `connected to ${this.map.masters.size} masters`;
+    this.options.listener({ kind: 'ready', url: this.options.url, message });
   }
 
   private lookSoon(): void {
@@ -206,7 +208,8 @@ export class RedisCluster implements RedisRoute {
       this.looking = null;
       this.judge();
       const delayMs = Math.min(LOOK_DELAY_MS_MAX, LOOK_DELAY_MS * 2 ** this.inVain);
-      this.lookIn(this.healthy ? CALM_DELAY_MS : delayMs * (0.5 + Math.random()));
+      // A node that lags behind may have named a master that is gone: then this is no calm.
+      this.lookIn(this.well() ? CALM_DELAY_MS : delayMs * (0.5 + Math.random()));
     });
     return this.looking;
   }
