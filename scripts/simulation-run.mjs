@@ -49,7 +49,14 @@ export async function runSeeds({ folder, from, seeds, workers, failuresMax, onRe
         clearTimeout(watch);
         if (given.length > 0 && code !== 0) {
           failed.push(given[0]);
-          onResult({ seed: given[0], faults: [`the process ended with ${code}`], events: 0, steps: 0, injected: [], ms: 0 });
+          onResult({
+            seed: given[0],
+            faults: [`the process ended with ${code}`],
+            events: 0,
+            steps: 0,
+            injected: [],
+            ms: 0,
+          });
         }
         resolve();
       });

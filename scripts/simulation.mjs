@@ -62,7 +62,8 @@ process.stdout.write(
     `${(total.cpuMs / Math.max(1, total.seeds)).toFixed(0)} ms each): ${total.events} input records (at least ${total.eventsMin} a seed), ` +
     `${total.steps} steps, ${sum} faults (at least ${total.faultsMin} a seed)\n`,
 );
-for (const [kind, count] of [...injected].sort((a, b) => b[1] - a[1])) process.stdout.write(`  ${String(count).padStart(7)} ${kind}\n`);
+for (const [kind, count] of [...injected].sort((a, b) => b[1] - a[1]))
+  process.stdout.write(`  ${String(count).padStart(7)} ${kind}\n`);
 if (failed.length > 0) process.stdout.write(`${failed.length} seeds failed: ${failed.join(', ')}\n`);
 else process.stdout.write('all as the oracle wants it\n');
 process.exit(failed.length === 0 ? 0 : 1);

@@ -1,6 +1,5 @@
 import type { Fleet } from './fleet.ts';
 import type { Life } from './life.ts';
-import { committedIn } from './log-reader.ts';
 import type { FaultKind, PlannedFault } from './plan.ts';
 import type { Random } from './random.ts';
 import { commandsFare, cutOff, failoverInFlush, requestsFare, trap } from './request-faults.ts';
@@ -137,19 +136,19 @@ export class FaultInjector {
         return;
       case 'retention':
         return this.retain();
+      case 'stale batches':
+        this.fleet.staleUntilMs = scheduler.elapsedMs + random.int(2_000, 10_000);
+        return;
       case 'poison':
         return this.poison();
     }
   }
 
-  /** One record that is not decided yet ends each process that decodes it. */
+  /** One of the next records ends each process that decodes it. Nobody has seen it yet: else it would have ended somebody. */
   private poison(): void {
     const { world, fleet, random } = this;
     const partition = random.int(0, world.plan.partitions - 1);
-    const { committed } = world.standing(partition);
-    const ahead = committedIn(world.kafka.log(INPUT, partition)).filter(({ offset }) => offset >= (committed ?? 0));
-    if (ahead.length === 0) return;
-    world.poison = { partition, offset: random.pick(ahead).offset };
+    world.poison = { partition, offset: world.kafka.log(INPUT, partition).end + random.int(0, 3) };
     world.onPoison = (life) => fleet.kill(life, random.int(0, 1_000));
   }
 
@@ -173,7 +172,12 @@ export class FaultInjector {
   /** What a process may meet in its engine. */
   async prepare(life: Life): Promise<boolean> {
     await life.pause(this.random.skewed(4));
-    return this.world.scheduler.elapsedMs < this.decodingFailsUntilMs;
+    return this.world.scheduler.elapsedMs < this.decodingFailsUntilMs && this.random.chance(0.7);
+  }
+
+  /** Also one record at a time. */
+  decodingFails(): boolean {
+    return this.world.scheduler.elapsedMs < this.decodingFailsUntilMs && this.random.chance(0.2);
   }
 
   async score(life: Life): Promise<void> {

@@ -9,6 +9,8 @@ const INSTANCES_MAX = 4;
 /** The processes of the application: each slot has one life after another. */
 export class Fleet {
   delivery: Delivery;
+  /** until then, what was fetched before comes once more after an acquisition, ms */
+  staleUntilMs = -1;
   /** how many lives there were */
   lives = 0;
   private readonly world: World;
@@ -110,7 +112,8 @@ export class Fleet {
 
   private begin(slot: number): void {
     const name = `${'abcdefgh'[slot % 8]}${slot >= 8 ? slot : ''}-${this.lives++}`;
-    this.world.scheduler.note(`${name} starts`);
-    this.slots[slot] = new Instance(name, this.world, this.delivery);
+    const { scheduler } = this.world;
+    scheduler.note(`${name} starts`);
+    this.slots[slot] = new Instance(name, this.world, this.delivery, () => scheduler.elapsedMs < this.staleUntilMs);
   }
 }

@@ -38,7 +38,7 @@ export class Instance {
   readonly client: ModelKafkaClient;
   private readonly member: Member;
 
-  constructor(name: string, world: World, delivery: Delivery) {
+  constructor(name: string, world: World, delivery: Delivery, isStale: () => boolean) {
     const { scheduler, plan } = world;
     const life = new Life(name, scheduler);
     this.life = life;
@@ -62,6 +62,7 @@ export class Instance {
           random,
           fetch: (offset) => client.fetch(INPUT, partition, offset, plan.fetchRecordsMax),
           batchRecordsMax: plan.batchRecordsMax,
+          isStale,
           onHalt: (halted, error) => {
             scheduler.note(`${name} halts ${halted}: ${error.code}`);
             this.halted.set(halted, error);
@@ -127,6 +128,7 @@ export class Instance {
           deadLetterTopic: OUTPUTS['dead-letter'],
           decisionPlace: placeOf,
           deadLetterHeaders: DEAD_LETTER_HEADERS,
+          decisions: delivery === 'at-least-once' ? 5_000 : 1,
         }),
         clock: scheduler,
         log: world.loggerOf(name) ?? SILENT_LOGGER,

@@ -64,7 +64,7 @@ export class ModelRedisStore implements StateStore {
   open(id: PartitionId): Promise<PartitionStore> {
     const send = <T>(label: string, command: RedisCommand<T>): Promise<T> =>
       this.send(`${label} ${this.life.name}/${id.partition}`, command);
-    const nextToken = (): string => `${this.life.name}-${this.tokens++}`;
+    const nextToken = (): string => `${this.life.name}-${this.tokens++} `;
     return Promise.resolve(new ModelPartitionStore(send, modelKeys(this.app, id), id, nextToken, this.sliceKeys));
   }
 
@@ -186,13 +186,16 @@ class ModelPartitionStore implements PartitionStore {
       throw this.conflict(`expected ${expected ?? 'none'}, found ${found.watermark ?? 'none'}`);
     }
     if (step === 'first') node.set(this.keys.token, token);
-    else if (step !== 'whole' && node.get(this.keys.token) !== token) {
-      throw this.conflict('another flush of this partition has begun');
+    else if (step !== 'whole') {
+      const seen = String(node.get(this.keys.token) ?? '');
+      if (!seen.startsWith(token)) throw this.conflict('another flush of this partition has begun');
+      if (step === 'last' && seen.length - token.length !== slice - 1) throw this.conflict('slices are missing');
     }
     const from = slice * this.sliceKeys;
     for (let k = from; k < Math.min(from + this.sliceKeys, request.keys.length); k++) {
       node.set(this.keys.blobPrefix + (request.keys[k] as string), request.blobs[k] as Uint8Array);
     }
+    if (step === 'middle') node.set(this.keys.token, `${String(node.get(this.keys.token))}.`);
     if (step === 'whole' || step === 'last') {
       node.remove(this.keys.token);
       node.set(this.keys.state, JSON.stringify({ watermark, fingerprint, note } satisfies PartitionState));

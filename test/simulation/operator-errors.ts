@@ -55,6 +55,16 @@ function make(
       return one('FS_POSITION_FOREIGN');
     case 'position of another partition copied':
       return copyPosition(world, partition, random, all) ? one('FS_POSITION_FOREIGN') : null;
+    case 'offset moved, metadata kept': {
+      const own = kafka.offsetsOf(LEDGER_GROUP).read(INPUT, partition);
+      if (own === null) return null;
+      const offset = random.int(log.start, log.end - 1);
+      const moved = offset >= committed ? offset + 1 : offset;
+      kafka
+        .offsetsOf(LEDGER_GROUP)
+        .store({ topic: INPUT, partition, offset: moved, metadata: own.metadata }, kafka.time.nowMs());
+      return one('FS_POSITION_FOREIGN');
+    }
     case 'ledger deleted':
       kafka.deleteGroup(LEDGER_GROUP);
       return every('FS_POSITION_LOST');
@@ -146,13 +156,13 @@ function lose(world: World, random: Random, partition: number): Expectation | nu
   return { partitions: [partition], codes: ['FS_OUTPUT_MISMATCH', 'FS_STATE_AHEAD'] };
 }
 
+/** A tool that copies offsets with their metadata, to the wrong partition. */
 function copyPosition(world: World, partition: number, random: Random, all: readonly number[]): boolean {
   const offsets = world.kafka.offsetsOf(LEDGER_GROUP);
-  const from = offsets.read(INPUT, random.pick(all));
-  const own = offsets.read(INPUT, partition);
-  if (from === null || own === null) return false;
-  const shifted = { topic: INPUT, partition, offset: own.offset + 1, metadata: from.metadata };
-  offsets.store(shifted, world.kafka.time.nowMs());
+  const others = all.filter((each) => each !== partition);
+  const from = others.length === 0 ? null : offsets.read(INPUT, random.pick(others));
+  if (from === null) return false;
+  offsets.store({ topic: INPUT, partition, ...from }, world.kafka.time.nowMs());
   return true;
 }
 

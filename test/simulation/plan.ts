@@ -31,6 +31,7 @@ export const FAULTS = [
   'redis scripts half',
   'decoding fails',
   'scoring stalls',
+  'stale batches',
 ] as const;
 
 /** These take away what state is rebuilt from, or state: rebuilding and retention do not go together in one history. */
@@ -44,6 +45,7 @@ export const OPERATOR_ERRORS = [
   'offset reset back',
   'committed by a newer version',
   'position of another partition copied',
+  'offset moved, metadata kept',
   'ledger deleted',
   'ledger and state deleted',
   'ledger went back',

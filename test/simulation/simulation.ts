@@ -106,6 +106,9 @@ function hooksOf(world: World, life: Life, injectorOf: () => FaultInjector): Eng
         throw new FraudstreamError('FS_REGISTRY_UNAVAILABLE', 'the registry is away');
     },
     decode: ({ topic, partition, offset, failure }) => {
+      if (injectorOf().decodingFails()) {
+        throw new FraudstreamError('FS_REGISTRY_UNAVAILABLE', 'the registry is away');
+      }
       if (topic !== INPUT || failure || world.poison === null) return;
       if (world.poison.partition === partition && world.poison.offset === offset) world.onPoison(life);
     },

@@ -1,6 +1,7 @@
 import { toFraudstreamError, type FraudstreamError } from '../../src/domain/errors.ts';
+import type { InputRecord } from '../../src/transport/record.ts';
 import type { ConsumerHandler } from '../../src/transport/kafka/consumer-options.ts';
-import type { AssignedPartition } from '../../src/transport/kafka/partition-task.ts';
+import type { AssignedPartition, KafkaBatch } from '../../src/transport/kafka/partition-task.ts';
 import { FetchedRecords } from './fetched-records.ts';
 import type { Life } from './life.ts';
 import type { ModelFetch } from './model-kafka-log.ts';
@@ -14,6 +15,8 @@ export interface TaskPorts {
   /** asks the group whether it still counts on us */
   readonly confirm: () => Promise<void>;
   readonly batchRecordsMax: number;
+  /** does what was fetched before an acquisition come once more after it, as with other clients? */
+  readonly isStale: () => boolean;
   /** told when the partition halts: with an error that trying again does not help */
   readonly onHalt: (partition: number, error: FraudstreamError) => void;
   readonly onRunning: (partition: number) => void;
@@ -40,6 +43,8 @@ export class SimulatedTask {
   private stream: FetchedRecords | null = null;
   private failure: FraudstreamError | null = null;
   private fetching = false;
+  /** the last batch that was handled */
+  private stale: KafkaBatch | null = null;
   private signalReady: (() => void) | null = null;
 
   constructor(topic: string, partition: number, generation: number, ports: TaskPorts, earlier: Promise<void>) {
@@ -96,6 +101,7 @@ export class SimulatedTask {
     const { handler } = this.ports;
     while (!this.revoked) {
       if (this.failure !== null) throw this.failure;
+      const before = stream.position;
       const taken = stream.take();
       // The next fetch runs while the worker does.
       this.wake(stream);
@@ -106,7 +112,14 @@ export class SimulatedTask {
       const { records, nextOffset } = taken;
       if (records.length === 0) continue;
       const { highWatermark } = stream;
-      await handler.onBatch({ topic, partition, records, nextOffset, highWatermark }, this.assigned);
+      const batch = { topic, partition, records, nextOffset, highWatermark };
+      const { stale } = this;
+      this.stale = null;
+      // Our own client cannot jump ahead: its stream begins where the acquisition says.
+      const isBehind = stale !== null && (stale.records[0] as InputRecord).offset < before;
+      if (isBehind && this.ports.isStale()) await handler.onBatch(stale, this.assigned);
+      await handler.onBatch(batch, this.assigned);
+      this.stale = batch;
       onProgress();
     }
   }
