@@ -110,10 +110,16 @@ function acceptanceOf(session: StateSession): Acceptance | string {
   const one = session.partitions.length === 1;
   if (!one && (to !== null || typeof beginningOf(from) === 'number')) return 'an offset goes with one --partition';
   if (kind === 'skip' || kind === 'redecide') return { kind, to };
-  return kind === 'delivery' ? { kind: 'delivery' } : { kind: 'log', from: beginningOf(from) };
+  if (kind === 'delivery') return { kind: 'delivery' };
+  const begin = beginningOf(from);
+  return begin === 'matching'
+    ? '--from matching goes with rebase, which keeps the histories'
+    : { kind: 'log', from: begin };
 }
 
-/** `earliest`, `latest` or an offset, as the option's pattern has it. */
-export function beginningOf(from: string | null): 'earliest' | 'latest' | number | null {
-  return from === null || from === 'earliest' || from === 'latest' ? from : Number(from);
+export type Beginning = 'earliest' | 'latest' | 'matching' | number;
+
+/** As the option's pattern has it. */
+export function beginningOf(from: string | null): Beginning | null {
+  return from === null || from === 'earliest' || from === 'latest' || from === 'matching' ? from : Number(from);
 }

@@ -1,13 +1,14 @@
 import type { Facts } from '../delivery/facts.ts';
 import type { Position } from '../delivery/position.ts';
-import { decodeNote, encodeNote } from '../delivery/state-note.ts';
+import { hashOf } from '../delivery/record-hash.ts';
+import { decodeNote, encodeNote, type StateNote } from '../delivery/state-note.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import type { LogIdentity } from '../domain/log-mark.ts';
 import { installStage, stageHistories } from '../state/rekey.ts';
 import type { PartitionStore } from '../state/store.ts';
-import { beginningOf } from './state-accept.ts';
+import { beginningOf, type Beginning } from './state-accept.ts';
 import { beginningAt } from './state-repartition.ts';
-import { markAt } from './state-fold.ts';
+import { markAt, recordsOf } from './state-fold.ts';
 import type { Report } from './state-report.ts';
 import type { StateSession } from './state-session.ts';
 import { identityText } from './state-view.ts';
@@ -37,7 +38,9 @@ interface Job {
 export async function rebase(session: StateSession, report: Report): Promise<number> {
   const from = beginningOf(session.context.settings['state.from']);
   if (from === null) {
-    session.context.stderr.write('fraudstream state rebase: --from: is needed: earliest, latest or an offset\n');
+    session.context.stderr.write(
+      'fraudstream state rebase: --from: is needed: matching, earliest, latest or an offset\n',
+    );
     return 2;
   }
   if (typeof from === 'number' && session.partitions.length > 1) {
@@ -63,7 +66,8 @@ export async function rebase(session: StateSession, report: Report): Promise<num
       `goes on in ${identityText(session.identity)} at ${offset}; the log holds ${range.start} to ${range.end}`,
     );
     if (offset > range.start) {
-      report.say(partition, `records ${range.start} to ${offset - 1} of it are neither decided nor folded`);
+      const what = from === 'matching' ? 'copies of what was folded before' : 'neither decided nor folded';
+      report.say(partition, `records ${range.start} to ${offset - 1} of it are ${what}`);
     }
     const users = report.applies ? await apply(session, job) : null;
     report.done(partition, `position and state at ${offset}`, { offset, ...(users === null ? {} : { users }) });
@@ -71,22 +75,10 @@ export async function rebase(session: StateSession, report: Report): Promise<num
   return 0;
 }
 
-async function jobOf(
-  session: StateSession,
-  partition: number,
-  from: 'earliest' | 'latest' | number,
-  report: Report,
-): Promise<Job | null> {
+async function jobOf(session: StateSession, partition: number, from: Beginning, report: Report): Promise<Job | null> {
   const facts = await session.factsOf(partition);
-  const { range, state, note, committed } = facts;
-  const offset = from === 'earliest' ? range.start : from === 'latest' ? range.end : from;
+  const { state, note, committed } = facts;
   const where = `${facts.key.topic}/${partition}`;
-  if (offset < range.start || offset > range.end) {
-    throw new FraudstreamError(
-      'FS_CONFIG_INVALID',
-      `${where} holds ${range.start} to ${range.end}: it cannot begin at ${offset}`,
-    );
-  }
   const marker = markerOf(await (await session.stageOf(STAGE, partition)).readAttempt());
   const staged = marker !== null && isSame(marker.to, session.identity);
   if (note !== null && isSame(note.mark, session.identity)) {
@@ -102,7 +94,9 @@ async function jobOf(
     return { partition, facts, offset: state.watermark!, stage: 'installed' };
   }
   // Somebody may have gone on in the old log since it was staged: then its note is another one, and it is staged anew.
-  if (staged && (note === null || state.note === marker.note)) return { partition, facts, offset, stage: 'staged' };
+  if (staged && (note === null || state.note === marker.note)) {
+    return { partition, facts, offset: await offsetOf(session, facts, from, decodeNote(marker.note)), stage: 'staged' };
+  }
   if (note === null || state.watermark === null) {
     throw new FraudstreamError(
       'FS_POSITION_LOST',
@@ -117,7 +111,37 @@ async function jobOf(
     const detail = `${where}: the histories were kept with ${note.mark.partitions} partitions, this log has ${session.identity.partitions}; make the topic with as many`;
     throw new FraudstreamError('FS_PARTITIONS_CHANGED', detail);
   }
-  return { partition, facts, offset, stage: 'nothing' };
+  return { partition, facts, offset: await offsetOf(session, facts, from, note), stage: 'nothing' };
+}
+
+async function offsetOf(session: StateSession, facts: Facts, from: Beginning, note: StateNote | null): Promise<number> {
+  const { range, key } = facts;
+  if (from === 'matching') return matchingOffset(session, facts, note);
+  const offset = from === 'earliest' ? range.start : from === 'latest' ? range.end : from;
+  if (offset >= range.start && offset <= range.end) return offset;
+  throw new FraudstreamError(
+    'FS_CONFIG_INVALID',
+    `${key.topic}/${key.partition} holds ${range.start} to ${range.end}: it cannot begin at ${offset}`,
+  );
+}
+
+/**
+ * A copied log (MirrorMaker) has the same records at other offsets: decisions go on behind the one that was folded last. What was
+ * decided after it, and not folded, is decided again: at most what waited for a flush. Throws FS_CONFIG_INVALID when it is not there.
+ */
+async function matchingOffset(session: StateSession, facts: Facts, note: StateNote | null): Promise<number> {
+  const { partition, topic } = facts.key;
+  const where = `${topic}/${partition}`;
+  if (note !== null && note.mark.lastHash !== '') {
+    for await (const batch of recordsOf(session, partition, facts.range.start, facts.range.end)) {
+      const found = batch.find((record) => hashOf(record) === note.mark.lastHash);
+      if (found !== undefined) return found.offset + 1;
+    }
+  }
+  throw new FraudstreamError(
+    'FS_CONFIG_INVALID',
+    `${where} does not hold the record that the state has seen last; choose earliest, latest or an offset`,
+  );
 }
 
 async function apply(session: StateSession, { partition, facts, offset, stage: reached }: Job): Promise<number | null> {

@@ -67,9 +67,11 @@ export const STATE_OPTIONS = {
     type: 'string',
     default: null,
     flag: '--from',
-    description: 'accept --log and rebase: where to begin in the log: earliest, latest or an offset',
+    description:
+      'accept --log and rebase: where to begin in the log: earliest, latest or an offset; rebase also: matching = behind ' +
+      'the record that the state has seen last, for a log that was copied',
     commands: ['state'],
-    pattern: /^(?:earliest|latest|\d{1,15})$/,
-    patternText: 'earliest, latest or an offset',
+    pattern: /^(?:earliest|latest|matching|\d{1,15})$/,
+    patternText: 'earliest, latest, matching or an offset',
   },
 } as const satisfies Record<string, OptionSpec>;

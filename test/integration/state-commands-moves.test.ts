@@ -136,6 +136,37 @@ describe('rebase', () => {
   });
 });
 
+describe('rebase to a copy of the log', () => {
+  it('goes on behind the record that was folded last, wherever the copy has it', async () => {
+    const world = new StateWorld('copied', { kafka: inject('kafka'), redis: inject('redis') });
+    await world.open(1);
+    const all = await world.pay(300);
+    await world.decideAll();
+    await anew(world);
+    // retention has taken the first ones before they were copied; others came after the fail-over
+    await world.resend(all.slice(120));
+    await world.pay(25);
+    const dry = good(await world.state('rebase', '--from', 'matching'));
+    expect(dry.stdout).toContain('records 0 to 179 of it are copies of what was folded before');
+    good(await world.state('rebase', '--from', 'matching', '--apply'));
+    expect(good(await world.state('rebase', '--from', 'matching')).stdout).toContain('of this log already');
+    await world.decideAll();
+    const decisions = await world.decisions();
+    expect(decisions.slice(300).map((one) => one.input_offset)).toEqual(
+      Array.from({ length: 25 }, (_one, k) => 180 + k),
+    );
+    let events = 0;
+    for (const { events: some } of (await historiesOf(world)).values()) events += some.length;
+    expect(events).toBe(325);
+    await anew(world);
+    await world.pay(5);
+    const strange = await world.state('rebase', '--from', 'matching');
+    expect(strange.exitCode).toBe(2);
+    expect(strange.stderr).toContain('does not hold the record');
+    await world.close();
+  });
+});
+
 describe('repartition', () => {
   it.each([
     ['at one go', null],

@@ -128,6 +128,7 @@ describe('state commands for a partition that is well', () => {
       [['accept', '--skip', '--from', '7'], '--from goes with --log'],
       [['accept', '--log', '--to', '7'], '--to goes with'],
       [['accept', '--skip', '--to', '7'], 'one --partition'],
+      [['accept', '--log', '--from', 'matching'], 'goes with rebase'],
       [['rebase'], '--from: is needed'],
       [['inspect', '--partition', '77'], 'there is no 77'],
       [['repartition', '--partition', '0'], 'takes all partitions'],
