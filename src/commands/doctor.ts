@@ -52,17 +52,17 @@ async function askKafka(client: KafkaClient, settings: Settings, windowMs: numbe
     (topic) => settings[`topics.${topic}`],
   );
   const [group, ledger] = [groupOf(settings), ledgerGroupOf(settings)];
-  const facts = await readClusterFacts(client, {
-    topics: [...topics, ...INTERNAL_TOPICS],
-    group,
-    ledger,
-    input: settings['topics.transactions'],
-  });
   const transactionalId = doctorTransactionalId(settings);
-  // with old brokers, or a login that may do next to nothing, the rest is still worth knowing
-  const permissions = await readPermissions(client, { topics, groups: [group, ledger], transactionalId }).catch(
-    () => null,
-  );
+  const [facts, permissions] = await Promise.all([
+    readClusterFacts(client, {
+      topics: [...topics, ...INTERNAL_TOPICS],
+      group,
+      ledger,
+      input: settings['topics.transactions'],
+    }),
+    // with old brokers, or a login that may do next to nothing, the rest is still worth knowing
+    readPermissions(client, { topics, groups: [group, ledger], transactionalId }).catch(() => null),
+  ]);
   return kafkaChecks(facts, settings, windowMs, permissions);
 }
 
