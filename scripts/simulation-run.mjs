@@ -8,14 +8,14 @@ const CHUNK = 10;
 const SILENCE_MS = 120_000;
 
 /** @returns the seeds that failed, ascending */
-export async function runSeeds({ folder, from, seeds, workers, failuresMax, onResult }) {
+export async function runSeeds({ folder, from, seeds, workers, failuresMax, onResult, silenceMs = SILENCE_MS }) {
   const failed = [];
   let next = from;
   const end = from + seeds;
   const worker = () =>
     new Promise((resolve) => {
       const child = fork(join(ROOT, 'scripts/simulation-worker.mjs'), [folder], {
-        execArgv: ['--enable-source-maps', '--max-old-space-size=1500'],
+        execArgv: ['--max-old-space-size=1500'],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       let given = [];
@@ -24,8 +24,9 @@ export async function runSeeds({ folder, from, seeds, workers, failuresMax, onRe
           const seed = given[0] ?? -1;
           onResult({ seed, faults: ['hangs'], events: 0, steps: 0, injected: [], ms: 0 });
           failed.push(seed);
+          given = [];
           child.kill('SIGKILL');
-        }, SILENCE_MS);
+        }, silenceMs);
       let watch = silence();
       child.on('message', (message) => {
         clearTimeout(watch);

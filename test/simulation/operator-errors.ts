@@ -96,7 +96,8 @@ function make(
       kafka.truncate(INPUT, partition, random.int(Math.max(log.start, last.offset - 10), last.offset));
       // Past where it ended.
       while (log.end <= committed) more(world, partition);
-      return one('FS_LOG_CHANGED');
+      // Where markers were lost, the end of what can be read is behind the position too.
+      return one('FS_LOG_CHANGED', 'FS_OFFSET_OUT_OF_RANGE');
     }
     case 'topic made anew':
       kafka.recreateTopic(INPUT);
