@@ -205,10 +205,10 @@ export const MUTATIONS = [
     'if (isFolded(one.kind) && entry.history.fold(this.event))',
     'if (entry.history.fold(this.event))',
   ]),
-  mutation('a record that a history holds already is folded once more', [
+  mutation('the record behind the last one that a history holds is taken for known', [
     kinds,
     '  if (event.offset <= history.lastOffset) {',
-    '  if (event.offset < 0) {',
+    '  if (event.offset <= history.lastOffset + 1) {',
   ]),
   mutation('incomplete histories are taken for complete after retention', [
     acquisition,

@@ -17,8 +17,8 @@ const { values } = parseArgs({
   },
 });
 const PAGE = join(ROOT, 'docs/delivery.md');
-const BEGIN = '<!-- mutations: begin -->';
-const END = '<!-- mutations: end -->';
+const BEGIN = '<!-- mutations -->';
+const END = '<!-- /mutations -->';
 
 const wanted = MUTATIONS.filter(({ name }) => name.includes(values.only));
 const changes = wanted.map((mutation) => ({ mutation, files: apply(mutation) }));

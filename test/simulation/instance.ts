@@ -21,7 +21,7 @@ import { SimulatedNetwork } from './network.ts';
 import { APP, GROUP, INPUT, LEDGER_GROUP, OUTPUTS, transactionalIdOf, type World } from './world.ts';
 
 /** below the transaction's */
-export const REQUEST_TIMEOUT_MS = 1_500;
+const REQUEST_TIMEOUT_MS = 1_500;
 const TRANSACTION_TIMEOUT_MS = 4_000;
 const SESSION_TIMEOUT_MS = 4_000;
 const TICK_MS = 100;
@@ -95,7 +95,7 @@ export class Instance {
     const { scheduler, plan, redis } = world;
     const { life, client } = this;
     const topics = new OutputTopics(OUTPUTS, plan.partitions);
-    const sink = new ModelSink(client, topics, { deliveryTimeoutMs: 6_000 });
+    const sink = new ModelSink(client, topics, { deliveryTimeoutMs: 2_000 });
     const store = new ModelRedisStore(redis, APP, life, plan.sliceKeys);
     return new RunGroup(
       {

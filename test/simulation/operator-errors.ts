@@ -112,6 +112,9 @@ function make(
       }
       return every('FS_LOG_CHANGED');
     }
+    case 'topic restored under another id':
+      Object.assign(kafka.topic(INPUT), { id: 'topic-id-of-a-copy' });
+      return every('FS_LOG_CHANGED');
     case 'partitions added': {
       const count = all.length + random.int(1, 2);
       for (const topic of [INPUT, ...Object.values(OUTPUTS)]) kafka.addPartitions(topic, count);

@@ -54,6 +54,7 @@ export const OPERATOR_ERRORS = [
   'log truncated and written on',
   'topic made anew',
   'topic made anew, ledger kept',
+  'topic restored under another id',
   'partitions added',
   'another cluster',
   'delivery flipped',
@@ -89,7 +90,7 @@ export interface SeedPlan {
   readonly flushIntervalMs: number;
   readonly cacheBytes: number;
   readonly sliceKeys: number;
-  readonly onUnavailable: 'stop';
+  readonly onUnavailable: 'stop' | 'decide-without-history';
 }
 
 const FAULTS_MIN = 6;
@@ -107,7 +108,11 @@ export function planOf(seed: number, random: Random): SeedPlan {
     kind: random.pick(kinds),
     atMs: random.int(LONG_AGO_MS, faultsUntilMs),
   }));
-  if (random.chance(0.05)) faults.push({ kind: 'poison', atMs: random.int(LONG_AGO_MS, inputMs) });
+  if (random.chance(0.06)) {
+    faults.push({ kind: 'poison', atMs: random.int(LONG_AGO_MS, Math.floor(inputMs / 4)) });
+    // What was put aside must stay aside when the state is made anew.
+    if (random.chance(0.5)) faults.push({ kind: 'redis wiped', atMs: faultsUntilMs - 1 });
+  }
   faults.sort((a, b) => a.atMs - b.atMs);
   return {
     seed,
@@ -125,6 +130,6 @@ export function planOf(seed: number, random: Random): SeedPlan {
     flushIntervalMs: random.pick([100, 500, 2_000]),
     cacheBytes: random.pick([1, 6_000, 1_000_000]),
     sliceKeys: random.pick([1, 2, 3, 100]),
-    onUnavailable: 'stop',
+    onUnavailable: random.chance(0.12) ? 'decide-without-history' : 'stop',
   };
 }
