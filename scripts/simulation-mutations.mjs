@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, compile, ROOT } from './simulation-build.mjs';
 import { MUTATIONS } from './simulation-mutations-list.mjs';
+import { cell, writeBetween } from './simulation-page.mjs';
 import { runSeeds } from './simulation-run.mjs';
 
 const { values } = parseArgs({
@@ -16,9 +17,6 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
-const PAGE = join(ROOT, 'docs/delivery.md');
-const BEGIN = '<!-- mutations -->';
-const END = '<!-- /mutations -->';
 
 const wanted = MUTATIONS.filter(({ name }) => name.includes(values.only));
 const changes = wanted.map((mutation) => ({ mutation, files: apply(mutation) }));
@@ -109,18 +107,9 @@ async function isHealthy(seed) {
 }
 
 function writeTable() {
-  const cell = (text) => text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
-  const rows = results.map(
-    ({ name, seed, fault }) => `| ${cell(name)} | ${seed ?? '–'} | ${cell(fault.slice(0, 120))} |`,
-  );
-  const table = [
+  writeBetween('mutations', [
     '| deliberate error | first seed that catches it | what the oracle says |',
     '| --- | --: | --- |',
-    ...rows,
-  ];
-  const page = readFileSync(PAGE, 'utf8');
-  const [before, rest] = page.split(BEGIN);
-  const after = rest?.split(END)[1];
-  if (after === undefined) throw new Error(`docs/delivery.md needs the lines ${BEGIN} and ${END}`);
-  writeFileSync(PAGE, `${before}${BEGIN}\n\n${table.join('\n')}\n\n${END}${after}`);
+    ...results.map(({ name, seed, fault }) => `| ${cell(name)} | ${seed ?? '–'} | ${cell(fault.slice(0, 120))} |`),
+  ]);
 }

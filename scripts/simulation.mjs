@@ -1,9 +1,11 @@
-// npm run test:simulation -- --seeds N --from S [--workers 2] [--trace] [--keep-going]
+// npm run test:simulation -- --seeds N --from S [--workers 2] [--failures 1] [--trace] [--write]
 // Simulated histories of the real protocol code, each from a seed. With --trace: one seed, every step of it.
+// With --write: the figures go into docs/delivery.md.
 import { parseArgs } from 'node:util';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from './simulation-build.mjs';
+import { cell, writeBetween } from './simulation-page.mjs';
 import { runSeeds } from './simulation-run.mjs';
 
 const { values } = parseArgs({
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     workers: { type: 'string', default: '2' },
     failures: { type: 'string', default: '1' },
+    write: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
   },
 });
@@ -66,7 +69,22 @@ for (const [kind, count] of [...injected].sort((a, b) => b[1] - a[1]))
   process.stdout.write(`  ${String(count).padStart(7)} ${kind}\n`);
 if (failed.length > 0) process.stdout.write(`${failed.length} seeds failed: ${failed.join(', ')}\n`);
 else process.stdout.write('all as the oracle wants it\n');
+if (values.write) writeFigures();
 process.exit(failed.length === 0 ? 0 : 1);
+
+function writeFigures() {
+  const minutes = ((performance.now() - startMs) / 60_000).toFixed(1);
+  const number = (value) => value.toLocaleString('en');
+  writeBetween('simulation', [
+    `Seeds ${number(from)} to ${number(from + total.seeds - 1)} on ${values.workers} cores: ${minutes} min (${rate()} seeds/s), ` +
+      `${number(total.events)} input records (at least ${total.eventsMin} a seed), ${number(total.steps)} steps, ` +
+      `${number(sum)} faults (at least ${total.faultsMin} a seed), ${failed.length} failures.`,
+    '',
+    '| fault | times |',
+    '| --- | --: |',
+    ...[...injected].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `| ${cell(kind)} | ${number(count)} |`),
+  ]);
+}
 
 function rate() {
   return (total.seeds / ((performance.now() - startMs) / 1000)).toFixed(1);
