@@ -6,6 +6,7 @@ import type { Logger } from '../domain/logger.ts';
 import type { Engine } from '../pipeline/engine.ts';
 import { PartitionWorker } from '../pipeline/partition-worker.ts';
 import type { Observer } from '../pipeline/report.ts';
+import { Turns } from '../pipeline/turns.ts';
 import type { WorkerOptions } from '../pipeline/worker-ports.ts';
 import type { CacheBudget } from '../state/cache.ts';
 import { PartitionHistories } from '../state/partition-histories.ts';
@@ -58,6 +59,7 @@ export class RunGroup implements ConsumerHandler {
   private readonly ports: GroupPorts;
   private readonly options: GroupOptions;
   private readonly held = new Map<string, Held>();
+  private readonly turns = new Turns();
 
   constructor(ports: GroupPorts, options: GroupOptions) {
     this.ports = ports;
@@ -166,6 +168,7 @@ export class RunGroup implements ConsumerHandler {
         histories,
         store,
         publisher: publisherOf(topic, partition),
+        turns: this.turns,
         ...(restore ? { restore: (position: Position) => restore(store, input, position) } : {}),
       },
       this.options,

@@ -76,6 +76,13 @@ export class Attempts {
     await this.store.writeAttempt(JSON.stringify(this.current));
   }
 
+  /** The record that was being tried has ended nothing: whatever ends the process next, it is not that one. */
+  async outlived(): Promise<void> {
+    if (this.current === null) return;
+    this.current = { ...this.current, trying: -1 };
+    await this.store.writeAttempt(JSON.stringify(this.current));
+  }
+
   /** A step was made: in whole batches, or the last of those that are taken one by one. */
   survived(): void {
     if (!this.singly || this.singles >= SINGLES_MAX) this.end();

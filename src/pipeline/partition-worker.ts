@@ -11,6 +11,7 @@ import { Checkpoint } from './checkpoint.ts';
 import { patiently } from './patience.ts';
 import { StoreAbsence } from './store-absence.ts';
 import { takeOver } from './takeover.ts';
+import { Turns } from './turns.ts';
 import type { WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
 const PROGRESS_EVERY_MS = 5_000;
@@ -28,6 +29,7 @@ export class PartitionWorker {
   private readonly checkpoint: Checkpoint;
   private readonly attempts: Attempts;
   private readonly absence: StoreAbsence;
+  private readonly turns: Turns;
   /** what is committed: records below its offset were decided, they are only folded */
   private position: Position | null = null;
   private poison: readonly number[] = [];
@@ -50,6 +52,7 @@ export class PartitionWorker {
     this.checkpoint = new Checkpoint(ports, options);
     this.attempts = new Attempts(ports.store, ports.processId, ports.log);
     this.absence = new StoreAbsence(ports.store);
+    this.turns = ports.turns ?? new Turns();
   }
 
   /**
@@ -98,11 +101,12 @@ export class PartitionWorker {
       let done = 0;
       while (this.attempts.singly && done < records.length) {
         const record = records[done]!;
-        await this.attempts.trying(record.offset, this.position!.offset);
         done++;
-        await this.step({ ...batch, records: [record] }, done < records.length ? record.offset + 1 : nextOffset);
+        const next = done < records.length ? record.offset + 1 : nextOffset;
+        await this.turns.run(true, () => this.trying({ ...batch, records: [record] }, next));
       }
-      if (done < records.length) await this.step({ ...batch, records: records.slice(done) }, nextOffset);
+      if (done === records.length) return;
+      await this.turns.run(false, () => this.step({ ...batch, records: records.slice(done) }, nextOffset));
     } catch (thrown) {
       this.holdsState = false;
       this.position = null;
@@ -171,6 +175,13 @@ export class PartitionWorker {
       const failure = new FraudstreamError('FS_INPUT_POISON', '', this.place(one.offset));
       return { ...one, failure };
     });
+  }
+
+  /** One record, alone in the process: a death then names it, and no innocent one of another partition. */
+  private async trying(batch: InputBatch, nextOffset: number): Promise<void> {
+    await this.attempts.trying(batch.records[0]!.offset, this.position!.offset);
+    await this.step(batch, nextOffset);
+    await this.attempts.outlived();
   }
 
   private async step(batch: InputBatch, nextOffset: number): Promise<void> {

@@ -11,6 +11,7 @@ import type { OutputLog } from '../transport/output-log.ts';
 import type { CheckpointOptions } from './checkpoint.ts';
 import type { Engine } from './engine.ts';
 import type { Observer } from './report.ts';
+import type { Turns } from './turns.ts';
 
 export interface WorkerOptions extends CheckpointOptions {
   readonly delivery: Delivery;
@@ -29,6 +30,8 @@ export interface WorkerPorts {
   readonly engine: Engine;
   readonly histories: PartitionHistories;
   readonly store: PartitionStore;
+  /** shared by all partitions of the process; without it, this one has the process for itself */
+  readonly turns?: Turns;
   readonly publisher: Publisher;
   readonly ledger: Ledger;
   readonly outputLog: OutputLog;
