@@ -48,16 +48,8 @@ export interface BadBatch {
 
 /** A batch that cannot be read is one record, whose value is its bytes. */
 export function badBatchRecord(bad: BadBatch): InputRecord {
-  return {
-    topic: bad.topic,
-    partition: bad.partition,
-    offset: bad.firstOffset,
-    timestampMs: bad.timestampMs,
-    key: null,
-    value: bad.bytes,
-    headers: null,
-    failure: bad.error,
-  };
+  const { topic, partition, firstOffset: offset, timestampMs, bytes: value, error: failure } = bad;
+  return { topic, partition, offset, timestampMs, key: null, value, headers: null, failure };
 }
 
 /** The checksum was wrong: fetch it once more before the log is blamed. */
@@ -158,7 +150,7 @@ export class RecordStream {
         } catch (error) {
           if (records.length > 0) {
             // What was read before is good; the cursor fails again at the next take.
-            this.open = { cursor: new FailedCursor(error) as unknown as RecordCursor, header, chunk };
+            this.open = { cursor: failedCursor(error), header, chunk };
             return result();
           }
           return this.bad(header, chunk, error);
@@ -294,14 +286,9 @@ export class RecordStream {
 }
 
 /** A cursor that already knows its error. */
-class FailedCursor {
-  private readonly error: unknown;
-
-  constructor(error: unknown) {
-    this.error = error;
-  }
-
-  next(): never {
-    throw this.error;
-  }
+function failedCursor(error: unknown): RecordCursor {
+  const next = (): never => {
+    throw error;
+  };
+  return { next } as unknown as RecordCursor;
 }
