@@ -280,11 +280,19 @@ export const MUTATIONS = [
     'if (!away) throw thrown;',
   ]),
   // The input
-  mutation('a stale batch is published', [
-    worker,
-    '    if (first !== undefined && first.offset < this.expected) {',
-    '    if (first !== undefined && first.offset < 0) {',
-  ]),
+  mutation(
+    'a stale batch is published',
+    [
+      worker,
+      '    if (first !== undefined && first.offset < this.expected) {',
+      '    if (first !== undefined && first.offset < 0) {',
+    ],
+    [
+      worker,
+      'while (silent < records.length && records[silent]!.offset < decideFrom) silent++;',
+      'while (this.expected < decideFrom && silent < records.length && records[silent]!.offset < decideFrom) silent++;',
+    ],
+  ),
   mutation('the filter leaks: one aborted transaction is begun per batch', [
     filter,
     '      this.next++;\n',
@@ -301,6 +309,12 @@ export const MUTATIONS = [
     'if (isCommit === null) this.aborting.delete(batch.producerId);',
   ]),
   mutation('a registry that is away makes dead letters', [engine, '        if (error.retriable) throw error;\n', '']),
+  mutation('records are tried singly beside others', [
+    worker,
+    'await this.turns.run(true, ',
+    'await this.turns.run(false, ',
+  ]),
+  mutation('a record that was survived is blamed', [worker, '    await this.attempts.outlived();\n', '']),
   mutation('deaths at a position are not counted', [
     attempts,
     'last.deaths : last.deaths + 1;',

@@ -1,4 +1,4 @@
-// npm run test:mutations [-- --seeds 1000 --only TEXT --write]
+// npm run test:mutations [-- --seeds 1000 --only 'TEXT;TEXT' --write]
 // Applies each deliberate error to a copy of the compiled sources and runs seeds until one catches it. With --write the
 // table goes into docs/delivery.md, between its markers.
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,8 @@ const { values } = parseArgs({
   },
 });
 
-const wanted = MUTATIONS.filter(({ name }) => name.includes(values.only));
+const texts = values.only.split(';');
+const wanted = MUTATIONS.filter(({ name }) => texts.some((text) => name.includes(text)));
 const changes = wanted.map((mutation) => ({ mutation, files: apply(mutation) }));
 const original = build();
 const seeds = Number(values.seeds);
@@ -50,7 +51,7 @@ function apply({ name, patches }) {
 }
 
 async function work(worker) {
-  const folder = join(ROOT, `.dist-mutation-${worker}`);
+  const folder = join(ROOT, `.dist-mutation-${process.pid}-${worker}`);
   rmSync(folder, { recursive: true, force: true });
   cpSync(original, folder, { recursive: true });
   try {

@@ -13,12 +13,13 @@ export async function runSeeds({ folder, from, seeds, workers, failuresMax, onRe
   let next = from;
   const end = from + seeds;
   const worker = () =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const child = fork(join(ROOT, 'scripts/simulation-worker.mjs'), [folder], {
         execArgv: ['--max-old-space-size=1500'],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       let given = [];
+      let ready = false;
       const silence = () =>
         setTimeout(() => {
           const seed = given[0] ?? -1;
@@ -31,6 +32,7 @@ export async function runSeeds({ folder, from, seeds, workers, failuresMax, onRe
       child.on('message', (message) => {
         clearTimeout(watch);
         watch = silence();
+        ready = true;
         if (message === 'more') {
           if (next >= end || failed.length >= failuresMax) {
             clearTimeout(watch);
@@ -48,6 +50,7 @@ export async function runSeeds({ folder, from, seeds, workers, failuresMax, onRe
       });
       child.on('exit', (code) => {
         clearTimeout(watch);
+        if (!ready) reject(new Error(`a worker did not start: ${code}`));
         if (given.length > 0 && code !== 0) {
           failed.push(given[0]);
           onResult({

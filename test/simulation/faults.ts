@@ -149,7 +149,11 @@ export class FaultInjector {
     const { world, fleet, random } = this;
     const partition = random.int(0, world.plan.partitions - 1);
     world.poison = { partition, offset: world.kafka.log(INPUT, partition).end + random.int(0, 3) };
-    world.onPoison = (life) => fleet.kill(life, random.int(0, 1_000));
+    world.onPoison = (life) => {
+      if (world.beganAfterPoison.has(life.name))
+        world.violations.push(`${life.name} ends by a record that was put aside`);
+      fleet.kill(life, random.int(0, 1_000));
+    };
   }
 
   /** Retention takes what was decided; what was folded only too, or not yet. */

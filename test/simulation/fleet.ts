@@ -9,16 +9,18 @@ const INSTANCES_MAX = 4;
 /** The processes of the application: each slot has one life after another. */
 export class Fleet {
   delivery: Delivery;
-  /** until then, what was fetched before comes once more after an acquisition, ms */
+  /** until then, a batch may come once more, ms */
   staleUntilMs = -1;
   /** how many lives there were */
   lives = 0;
   private readonly world: World;
   private readonly slots: (Instance | null)[] = [];
   private healed = false;
+  private readonly stale: Random;
 
   constructor(world: World) {
     this.world = world;
+    this.stale = world.random.stream('stale');
     this.delivery = world.plan.delivery;
   }
 
@@ -114,6 +116,12 @@ export class Fleet {
     const name = `${'abcdefgh'[slot % 8]}${slot >= 8 ? slot : ''}-${this.lives++}`;
     const { scheduler } = this.world;
     scheduler.note(`${name} starts`);
-    this.slots[slot] = new Instance(name, this.world, this.delivery, () => scheduler.elapsedMs < this.staleUntilMs);
+    if (this.world.isPutAside()) this.world.beganAfterPoison.add(name);
+    this.slots[slot] = new Instance(
+      name,
+      this.world,
+      this.delivery,
+      () => scheduler.elapsedMs < this.staleUntilMs && this.stale.chance(0.15),
+    );
   }
 }

@@ -96,10 +96,12 @@ export interface SeedPlan {
 const FAULTS_MIN = 6;
 const FAULTS_MAX = 12;
 const LONG_AGO_MS = 100;
+/** until a record has ended three processes, each followed by another when its session is over */
+const POISON_MS = 18_000;
 
 export function planOf(seed: number, random: Random): SeedPlan {
   const inputMs = random.int(8_000, 20_000);
-  const faultsUntilMs = inputMs + random.int(0, 6_000);
+  let faultsUntilMs = inputMs + random.int(0, 6_000);
   const kinds: FaultKind[] = [...FAULTS];
   const unit = random.unit();
   if (unit < 0.35) kinds.push(...LOSSES, ...LOSSES);
@@ -111,7 +113,10 @@ export function planOf(seed: number, random: Random): SeedPlan {
   if (random.chance(0.06)) {
     faults.push({ kind: 'poison', atMs: random.int(LONG_AGO_MS, Math.floor(inputMs / 4)) });
     // What was put aside must stay aside when the state is made anew.
-    if (random.chance(0.5)) faults.push({ kind: 'redis wiped', atMs: faultsUntilMs - 1 });
+    if (random.chance(0.7)) {
+      faultsUntilMs += POISON_MS;
+      faults.push({ kind: 'redis wiped', atMs: faultsUntilMs - 1 });
+    }
   }
   faults.sort((a, b) => a.atMs - b.atMs);
   return {

@@ -56,7 +56,7 @@ export async function simulate(
   await scheduler.runUntil(scheduler.elapsedMs + CATCH_UP_MS, caughtUp);
   // The markers of the last transaction are still on their way.
   await scheduler.runUntil(scheduler.elapsedMs + SETTLE_MS, watched);
-  faults.push(...monitor.faults);
+  faults.push(...monitor.faults, ...world.violations);
   const healthy = faults.length === 0;
   if (healthy && !monitor.isCaughtUp()) faults.push(`does not catch up: ${monitor.standings()}`);
   for (let partition = 0; partition < plan.partitions; partition++) {

@@ -60,6 +60,10 @@ export class World {
   poison: { readonly partition: number; readonly offset: number } | null = null;
   /** of a partition, when an operator has done something wrong */
   moreEvents = 12;
+  /** what must not have happened, noticed when it did */
+  readonly violations: string[] = [];
+  /** processes that began when the record was put aside already: it must not end them */
+  readonly beganAfterPoison = new Set<string>();
   /** processes that were killed or left alone by the group */
   deaths = 0;
   onPoison: (life: Life) => void = () => {};
@@ -112,6 +116,17 @@ export class World {
     const last = log.committed().at(-1)?.offset ?? -1;
     this.lastOffsets.set(partition, { end: log.end, stable: log.lastStableOffset, last });
     return last;
+  }
+
+  /** Is the record that ends processes a dead letter by now, for that reason? */
+  isPutAside(): boolean {
+    if (this.poison === null) return false;
+    const { partition, offset } = this.poison;
+    return committedIn(this.kafka.log(OUTPUTS['dead-letter'], partition)).some(
+      ({ headers }) =>
+        headerText(headers, DEAD_LETTER_HEADERS.offset) === String(offset) &&
+        headerText(headers, DEAD_LETTER_HEADERS.code) === 'FS_INPUT_POISON',
+    );
   }
 
   /** Input offsets of the decisions and dead letters that can be read. */
