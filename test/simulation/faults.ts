@@ -2,7 +2,7 @@ import type { Fleet } from './fleet.ts';
 import type { Life } from './life.ts';
 import type { FaultKind, PlannedFault } from './plan.ts';
 import type { Random } from './random.ts';
-import { commandsFare, cutOff, failoverInFlush, requestsFare, trap } from './request-faults.ts';
+import { commandsFare, commitAtTakeover, cutOff, failoverInFlush, requestsFare, trap } from './request-faults.ts';
 import { INPUT, OUTPUTS, type World } from './world.ts';
 
 /** Lets the faults of a plan happen, and ends them all when their time is over. */
@@ -82,7 +82,11 @@ export class FaultInjector {
       case 'requests twice':
         return requestsFare(world, random, 'twice');
       case 'requests slow':
-        return requestsFare(world, random, 'slow');
+        if (random.chance(0.4)) return requestsFare(world, random, 'slow');
+        return commitAtTakeover(world, random, (life) => {
+          fleet.kill(life, random.int(0, 2_000));
+          fleet.expelAll();
+        });
       case 'requests refused':
         return requestsFare(world, random, 'refused');
       case 'coordinator away':

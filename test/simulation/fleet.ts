@@ -82,6 +82,11 @@ export class Fleet {
     if (group.memberIds.length > 0) group.expel(random.pick(group.memberIds));
   }
 
+  expelAll(): void {
+    const group = this.world.kafka.group(GROUP);
+    for (const id of [...group.memberIds]) group.expel(id);
+  }
+
   /** All run again from now on. */
   heal(): void {
     this.healed = true;

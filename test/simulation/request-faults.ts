@@ -60,6 +60,18 @@ export function failoverInFlush(world: World, random: Random): void {
   });
 }
 
+/** A commit is on its way for long, its sender dies, and the group gives its partitions away meanwhile. */
+export function commitAtTakeover(world: World, random: Random, spring: (life: Life) => void): void {
+  let set = true;
+  let passes = random.int(0, 5);
+  world.requestFates.push((kind, life) => {
+    if (!set || kind !== 'EndTxn' || passes-- > 0) return 'well';
+    set = false;
+    world.scheduler.schedule(1, 'takeover while a commit is on its way', () => spring(life));
+    return 'slow';
+  });
+}
+
 /** All that these processes send, to Kafka, is lost. */
 export function cutOff(world: World, life: Life, untilMs: number): void {
   world.requestFates.push((_kind, of) => (of === life && world.scheduler.elapsedMs < untilMs ? 'lost' : 'well'));
