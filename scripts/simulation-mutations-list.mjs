@@ -246,7 +246,11 @@ export const MUTATIONS = [
     "    if (step === 'whole' || step === 'last') {",
     "    if (step === 'whole' || step === 'first') {",
   ]),
-  mutation('slices of two flushes may mix', [redis, '!seen.startsWith(token)', 'token === seen + seen']),
+  mutation('slices of two flushes may mix', [
+    redis,
+    "    else if (step !== 'whole') {",
+    "    else if (step !== 'whole' && slice < 0) {",
+  ]),
   mutation('lost slices of a flush are not missed', [
     redis,
     "if (step === 'last' && seen.length - token.length !== slice - 1)",
