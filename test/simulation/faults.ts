@@ -47,6 +47,7 @@ export class FaultInjector {
       for (const log of world.kafka.topic(name).partitions) log.available = true;
     }
     world.upstream.finish();
+    this.fleet.staleUntilMs = -1;
     this.fleet.heal();
   }
 

@@ -53,9 +53,12 @@ export async function simulate(
   injector.end();
   nudge(world, monitor, NUDGES_MAX);
   const caughtUp = (): boolean => watched() || (world.upstream.done && monitor.isCaughtUp());
-  await scheduler.runUntil(scheduler.elapsedMs + CATCH_UP_MS, caughtUp);
-  // The markers of the last transaction are still on their way.
-  await scheduler.runUntil(scheduler.elapsedMs + SETTLE_MS, watched);
+  const untilMs = scheduler.elapsedMs + CATCH_UP_MS;
+  do {
+    await scheduler.runUntil(untilMs, caughtUp);
+    // Markers of the last transaction are still on their way, and perhaps a late removal of state: then it is made anew.
+    await scheduler.runUntil(scheduler.elapsedMs + SETTLE_MS, watched);
+  } while (!caughtUp() && scheduler.elapsedMs < untilMs);
   faults.push(...monitor.faults, ...world.violations);
   const healthy = faults.length === 0;
   if (healthy && !monitor.isCaughtUp()) faults.push(`does not catch up: ${monitor.standings()}`);
