@@ -53,7 +53,10 @@ export interface PartitionStore {
    * expected (nothing of that slice is written then), FS_STATE_UNAVAILABLE when the outcome is unknown.
    */
   flush(request: FlushRequest): Promise<void>;
-  /** Removes every key of this partition, the watermark first. The attempt stays. */
+  /**
+   * Removes every key of this partition, the watermark first. The attempt stays. One that a flush or another removal has
+   * overtaken removes nothing more and throws FS_STATE_CONFLICT.
+   */
   drop(): Promise<void>;
   /** A few words on what is being tried, which outlive the process; null = nothing. */
   readAttempt(): Promise<string | null>;
