@@ -33,14 +33,13 @@ export const ERROR_ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   FS_KAFKA_TOPIC_MISSING: 'Create the topic, or start once with `--create-topics`.',
   FS_KAFKA_REFUSED: 'Grant the rights, or correct the configuration, that the message names.',
   FS_KAFKA_FENCED: 'Nothing: the partition has moved to another process, which goes on with it.',
-  FS_OFFSET_OUT_OF_RANGE:
-    'The log was cut before it was read: lengthen the retention, then set the position of the group by hand.',
+  FS_OFFSET_OUT_OF_RANGE: 'The log was cut: lengthen the retention; then run the command that the message names.',
   FS_STATE_UNAVAILABLE: 'Check `redis.url`, login and the network; `fraudstream doctor` says more.',
   FS_STATE_CONFLICT: 'Nothing: the partition is acquired anew. If it goes on, two applications share one `app.id`.',
-  FS_STATE_CORRUPT: 'Delete the keys of the partition that the message names: they are rebuilt from the log.',
-  FS_STATE_LAYOUT: 'Delete the state, which is rebuilt from the log, or go back to the former catalogue.',
+  FS_STATE_CORRUPT: '`fraudstream state drop --partition N`: the state is rebuilt from the log.',
+  FS_STATE_LAYOUT: 'Run the version that wrote it; or `fraudstream state drop`: the state is rebuilt from the log.',
   FS_STATE_AHEAD:
-    'The group was reset or the topic made anew: delete the state of the partition, or restore the position.',
+    'Run the command that the message names, `fraudstream state drop`: the state is rebuilt from the log.',
   FS_MODEL_HASH: 'Copy the whole model directory again.',
   FS_MODEL_INPUTS: 'Add the feature to the catalogue, or choose a model that was trained on it.',
   FS_MODEL_VECTORS: 'Train or export the model again; do not use it.',
@@ -49,6 +48,23 @@ export const ERROR_ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   FS_CONFIG_INVALID: 'Correct the option that the message names; `fraudstream validate` reports all at once.',
   FS_CATALOGUE_INVALID: 'Correct the lines that the message names; `fraudstream validate` reports all at once.',
   FS_FILE_INVALID: 'Check path, rights, free space and format of the file that the message names.',
+  FS_INPUT_COMPACTED:
+    'Set `cleanup.policy` of the input to `delete`; for the records that are gone already, nothing helps.',
+  FS_INPUT_PARTITIONER:
+    'Let producers use murmur2 of the key (`partitioner=murmur2_random` of librdkafka); or `kafka.partitioner: count`.',
+  FS_INPUT_POISON:
+    'Report it, with the record. When a version is out that survives it: `fraudstream dlq replay --code FS_INPUT_POISON`.',
+  FS_KAFKA_BUSY:
+    'Nothing: it is tried again. If it goes on, look for hanging transactions: `kafka-transactions.sh find-hanging`.',
+  FS_POSITION_FOREIGN: 'Run the command that the message names: `fraudstream state accept --skip` or `--redecide`.',
+  FS_POSITION_LOST:
+    'Run the command that the message names. Positions are in the group `<group>.ledger`: do not delete it.',
+  FS_LOG_CHANGED:
+    'Run the command that the message names: `fraudstream state accept --log`, or `state rebase` to keep the histories.',
+  FS_PARTITIONS_CHANGED:
+    'Decide what is left with `run --kafka-partitions <old count>`, then `fraudstream state repartition`.',
+  FS_DELIVERY_CHANGED: 'Stop all members of the group, then `fraudstream state accept --delivery <mode>`.',
+  FS_OUTPUT_MISMATCH: 'Look what became of the output topic; then run the command that the message names.',
   FS_GROUP_ACTIVE: 'Stop all instances, wait for the session time-out, and repeat the command.',
   FS_STALLED: 'The supervisor should start it again. If it goes on: `fraudstream doctor`, and report it with the log.',
   FS_INTERNAL: 'Report it, with the code and stack from the log.',

@@ -168,6 +168,7 @@ export class RunGroup implements ConsumerHandler {
         histories,
         store,
         publisher: publisherOf(topic, partition),
+        beginAnew: (error) => assigned.beginAnew(error),
         turns: this.turns,
         ...(restore ? { restore: (position: Position) => restore(store, input, position) } : {}),
       },

@@ -37,11 +37,11 @@ export function ledgerGroupOf(settings: Settings): string {
   return `${groupOf(settings)}.ledger`;
 }
 
-export function transactionalIdOf(settings: Settings, topic: string, partition: number): string {
+function transactionalIdOf(settings: Settings, topic: string, partition: number): string {
   return `${settings['app.id']}-${topic}-${partition}`;
 }
 
-export function outputTopicsOf(settings: Settings): Record<'decisions' | 'flagged' | 'dead-letter', string> {
+function outputTopicsOf(settings: Settings): Record<'decisions' | 'flagged' | 'dead-letter', string> {
   return {
     decisions: settings['topics.decisions'],
     flagged: settings['topics.flagged'],
@@ -129,7 +129,10 @@ export class RunKafka {
       signal,
       confirm,
       range: () => this.reader.stableRange(topic, partition),
-      identity: () => this.identities.read(topic),
+      identity: async () => {
+        const found = await this.identities.read(topic);
+        return { ...found, partitions: this.settings['kafka.partitions'] ?? found.partitions };
+      },
       readRecord: (offset) => readRecord(this.reader, topic, partition, offset),
     };
   }

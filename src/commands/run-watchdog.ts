@@ -23,6 +23,8 @@ export interface WatchdogPorts {
   readonly log: Logger;
   /** a second stall so soon after a restart ends the process, ms */
   readonly giveUpWithinMs: number;
+  /** a few times a second */
+  readonly onTick: () => void;
 }
 
 /**
@@ -56,6 +58,7 @@ export class Watchdog {
     const { consumer, group, health, metrics, clock } = this.ports;
     const nowMs = clock.monotonicMs();
     group.tick();
+    this.ports.onTick();
     const progress = consumer.progress();
     if (progress.state === 'joined') {
       health.assigned(
@@ -67,10 +70,11 @@ export class Watchdog {
       health.unassigned(progress.state);
       if (progress.error) health.set('kafka', false, progress.error.message);
     }
-    for (const { partition, position, lag, state, error } of progress.partitions) {
+    for (const { partition, position, lag, stableLag, state, error } of progress.partitions) {
       health.progress({ partition, nextOffset: position, lag }, nowMs);
       if (state === 'halted') health.halted(partition, error?.message ?? 'halted');
       if (lag >= 0) metrics.gauge('lag_records', String(partition)).set(lag);
+      if (stableLag >= 0) metrics.gauge('unstable_records', String(partition)).set(stableLag);
     }
     this.forgetGone(progress.partitions.map(({ partition }) => partition));
     metrics.gauge('live').set(health.live(nowMs).ok ? 1 : 0);
@@ -83,6 +87,7 @@ export class Watchdog {
     for (const gone of this.shown.filter((partition) => !partitions.includes(partition))) {
       this.ports.metrics.remove('lag_records', String(gone));
       this.ports.metrics.remove('next_offset', String(gone));
+      this.ports.metrics.remove('unstable_records', String(gone));
     }
     this.shown = partitions;
   }

@@ -10,6 +10,7 @@ import { startHttpServer, type RunningHttpServer } from '../observability/http-s
 import { Metrics } from '../observability/metrics.ts';
 import { CacheBudget } from '../state/cache.ts';
 import { MemoryStateStore } from '../state/memory-store.ts';
+import { assertNoEviction } from '../state/redis/redis-check.ts';
 import { RedisClient } from '../state/redis/redis-client.ts';
 import { RedisStateStore } from '../state/redis/redis-store.ts';
 import type { StateStore } from '../state/store.ts';
@@ -19,9 +20,10 @@ import { KafkaConsumer } from '../transport/kafka/consumer.ts';
 import { createTopics } from '../transport/kafka/topics.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaClientOf, redisSettingsOf, registryOf } from './connections.ts';
-import { RunGroup } from './run-group.ts';
+import { RunGroup, type GroupPorts } from './run-group.ts';
 import { groupOf, RunKafka } from './run-kafka.ts';
 import { RunObserver } from './run-observer.ts';
+import { openSnapshots, StateSnapshots } from './state-snapshots.ts';
 import { Watchdog } from './run-watchdog.ts';
 
 const CACHE_BYTES = 67_108_864;
@@ -57,17 +59,19 @@ export async function run(context: CommandContext): Promise<number> {
 async function serve(context: CommandContext, brain: Brain, health: Health, metrics: Metrics): Promise<number> {
   const { settings, log, clock, signal } = context;
   const kafka = kafkaClientOf(settings, log);
-  const store = openStore(context, brain, health, metrics);
+  const { store, check } = openStore(context, brain, health, metrics);
   const registry = registryOf(settings);
   const ports = new RunKafka(kafka, settings, registry, clock);
   try {
     const started = await patiently(context, health, async () => {
       if (settings['topics.create']) await createMissingTopics(kafka, context);
       await ports.prepare();
+      await check();
       return registry === null ? { schemaIds: null } : { schemaIds: await registerOutputs(registry, settings) };
     });
     if (started === null) return 0;
     health.set('kafka', true);
+    const snapshots = openStateSnapshots(context, brain);
     const options = { recordBytesMax: settings['record.max-bytes'], cardNumberGuard: settings['guard.card-numbers'] };
     const encoder = createDecisionEncoder(started.schemaIds);
     const group: RunGroup = new RunGroup(
@@ -91,6 +95,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         outputLog: ports.outputLog,
         pause: pauseFor,
         partitionCount: () => consumer.partitionCount(settings['topics.transactions']),
+        ...(snapshots ? { restore: restoreFrom(snapshots) } : {}),
         clock,
         log,
         observer: new RunObserver(metrics, health, clock),
@@ -123,6 +128,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         batchRecordsMax: settings['batch.records-max'],
         batchValueBytesMax: settings['batch.bytes-max'],
         sessionTimeoutMs: settings['kafka.session-timeout'],
+        ...(settings['kafka.partitions'] === null ? {} : { partitionsMax: settings['kafka.partitions'] }),
         heartbeatMs: Math.ceil(settings['kafka.session-timeout'] / HEARTBEATS_PER_SESSION),
       },
       group,
@@ -136,11 +142,13 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
       store,
       clock,
       log,
+      onTick: () => snapshots?.tick(group.stores),
       giveUpWithinMs: 10 * settings['health.stall-timeout'],
     });
     const exitCode = await watchdog.watch(signal);
     health.stopping();
     await drain(consumer, context);
+    await snapshots?.settled();
     return exitCode;
   } finally {
     await Promise.allSettled([ports.close(), store.close()]);
@@ -161,10 +169,16 @@ async function drain(consumer: KafkaConsumer, { settings, log, clock }: CommandC
   else log.info('drained', { duration_ms: durationMs });
 }
 
-function openStore({ settings, log }: CommandContext, brain: Brain, health: Health, metrics: Metrics): StateStore {
+/** A store, and whether it may be used for state: throws FS_CONFIG_INVALID when it forgets by itself. */
+interface OpenStore {
+  readonly store: StateStore;
+  readonly check: () => Promise<void>;
+}
+
+function openStore({ settings, log }: CommandContext, brain: Brain, health: Health, metrics: Metrics): OpenStore {
   if (settings['state.store'] === 'memory') {
     health.set('store', true);
-    return new MemoryStateStore();
+    return { store: new MemoryStateStore(), check: async () => undefined };
   }
   const client = new RedisClient(redisSettingsOf(settings), ({ kind, url, message }) => {
     if (kind === 'ready') {
@@ -176,10 +190,24 @@ function openStore({ settings, log }: CommandContext, brain: Brain, health: Heal
       log.warn('Redis', { url, reason: message });
     }
   });
-  return new RedisStateStore(client, {
+  const store = new RedisStateStore(client, {
     app: settings['app.id'],
     ttlMs: brain.plan.layout.horizonMs + settings['state.ttl-slack'],
   });
+  return { store, check: () => assertNoEviction(client) };
+}
+
+function openStateSnapshots({ settings, clock, log }: CommandContext, brain: Brain): StateSnapshots | null {
+  const folder = settings['state.snapshot-dir'];
+  if (folder === null) return null;
+  const target = openSnapshots(folder, settings['app.id'], log);
+  const fingerprint = brain.plan.layout.fingerprint;
+  return new StateSnapshots({ target, fingerprint, clock, log }, settings['state.snapshot-interval']);
+}
+
+function restoreFrom(snapshots: StateSnapshots): NonNullable<GroupPorts['restore']> {
+  return async (store, input, { offset }) =>
+    snapshots.restore({ topic: input.topic, partition: input.partition }, store, await input.identity(), offset);
 }
 
 async function startHttp(

@@ -58,7 +58,8 @@ export async function foldLog(session: StateSession, job: FoldJob): Promise<{ re
     const first = batch[0]!;
     if (Number.isNaN(histories.knownSinceMs)) {
       // as the owner tells it: what was lost was logged before it, and reached at most the skew into the future
-      histories.knownSinceMs = first.timestampMs < 0 ? 0 : first.timestampMs + settings['event.future-skew'];
+      histories.knownSinceMs =
+        first.timestampMs < 0 ? Number.MAX_SAFE_INTEGER : first.timestampMs + settings['event.future-skew'];
     }
     await engine.foldSilently(asFolded(session, batch, job), histories);
     folded = markOf(folded, batch[batch.length - 1]!);

@@ -54,6 +54,16 @@ export const KAFKA_OPTIONS = {
       'the brokers abort the transaction of a dead process after this time (and up to 10 s more); readers of the output wait so long',
     commands: RUN_STATE,
   },
+  'kafka.partitions': {
+    type: 'int',
+    default: null,
+    min: 1,
+    max: 100_000,
+    description:
+      'work with the first N partitions of the input only: to decide what is left in the old ones after partitions were added, before ' +
+      '`fraudstream state repartition`; not set: all',
+    commands: RUN,
+  },
   'kafka.partitioner': {
     type: 'enum',
     values: ['count', 'strict', 'off'],

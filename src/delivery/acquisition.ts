@@ -196,7 +196,7 @@ function stateOf(
   const { watermark } = state;
   const anew = (rebuilt: string): ReturnType<typeof stateOf> => {
     const readFrom = Math.min(position.offset, Math.max(position.origin, range.start));
-    return { watermark: null, readFrom, knownSinceMs: readFrom === 0 ? 0 : null, rebuilt };
+    return { watermark: null, readFrom, knownSinceMs: readFrom === 0 && position.origin === 0 ? 0 : null, rebuilt };
   };
   // Where nothing was decided yet, there never was any.
   if (watermark === null) return anew(position.offset === position.origin ? '' : 'there is none');

@@ -113,7 +113,7 @@ export class TransactionalProducer {
     // One after the other: a broker that checks two requests of one transaction with its coordinator at the same time answers
     // the first with an error (AddPartitionsToTxnManager, KIP-890 part 1; NOT_ENOUGH_REPLICAS to old clients).
     for (const batches of rounds) await requests.produce(transaction, batches);
-    await requests.commitOffset(transaction, group, position);
+    await this.unlessBusy(() => requests.commitOffset(transaction, group, position), signal);
     await requests.end(transaction, true);
     this.identity = identity;
   }
@@ -146,7 +146,7 @@ export class TransactionalProducer {
     return rounds;
   }
 
-  /** The transaction before is committed, but its markers are still being written: the one refusal that only means "later". */
+  /** The transaction before is still being completed, or a coordinator is still loading: the refusals that only mean "later". */
   private async unlessBusy(request: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { clock, pause } = this.ports;
     const deadlineMs = clock.monotonicMs() + this.options.transactionTimeoutMs;

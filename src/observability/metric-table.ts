@@ -62,6 +62,11 @@ export const METRICS = {
     buckets: LATENCY_SECONDS,
   },
   lag_records: { type: 'gauge', help: 'records that wait in an assigned input partition', labels: ['partition'] },
+  unstable_records: {
+    type: 'gauge',
+    help: 'records of an assigned input partition behind an open transaction of a producer: nobody may read them before it ends',
+    labels: ['partition'],
+  },
   next_offset: { type: 'gauge', help: 'next input offset to decide, by assigned partition', labels: ['partition'] },
   assigned_partitions: { type: 'gauge', help: 'input partitions that this process owns', labels: [] },
   cache_hits_total: { type: 'counter', help: 'histories found in the cache', labels: [] },

@@ -80,7 +80,10 @@ export class DecisionWriter {
         exact: one.inexact === 0 && degraded.length === 0,
         late: one.kind === KIND.late,
         future: one.kind === KIND.future,
-        duplicate_of: one.firstOffset < 0 ? null : `${record.topic}/${record.partition}/${one.firstOffset}`,
+        duplicate_of:
+          one.kind !== KIND.repeat || one.firstOffset < 0
+            ? null
+            : `${record.topic}/${record.partition}/${one.firstOffset}`,
         degraded,
       };
       this.watch?.(decision, transaction);

@@ -163,7 +163,8 @@ export class Engine {
     const work: Work[] = [];
     for (const record of records) {
       try {
-        const transaction = record.failure ? fail(record.failure) : this.decoder.decode(record);
+        if (record.failure) throw record.failure;
+        const transaction = this.decoder.decode(record);
         work.push({ record, transaction, entry: null, kind: KIND.normal, seenBefore: 0, firstOffset: -1, inexact: 0 });
       } catch (thrown) {
         const error = toFraudstreamError(thrown);
@@ -177,7 +178,7 @@ export class Engine {
 
   private async load(work: readonly Work[], histories: PartitionHistories): Promise<void> {
     const entries = await histories.load(work.map((one) => one.transaction.user_id));
-    for (let k = 0; k < work.length; k++) work[k]!.entry = entries[k]!;
+    work.forEach((one, k) => (one.entry = entries[k]!));
   }
 
   private classifyOne(one: Work, history: UserHistory): void {
@@ -294,8 +295,4 @@ export class Engine {
     this.rows = new Float32Array(room * this.scorer.columns.length);
     this.scores = new Float64Array(room);
   }
-}
-
-function fail(failure: FraudstreamError): never {
-  throw failure;
 }

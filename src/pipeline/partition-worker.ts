@@ -1,4 +1,3 @@
-import { truncateDeadLetter } from '../codec/dead-letter.ts';
 import { POISON_MAX, type Position } from '../delivery/position.ts';
 import { hashOf } from '../delivery/record-hash.ts';
 import { encodeNote } from '../delivery/state-note.ts';
@@ -8,6 +7,7 @@ import type { InputLog } from '../transport/input-log.ts';
 import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
 import { Attempts } from './attempts.ts';
 import { Checkpoint } from './checkpoint.ts';
+import { DeadLetterCut } from './dead-letter-cut.ts';
 import { patiently } from './patience.ts';
 import { StoreAbsence } from './store-absence.ts';
 import { takeOver } from './takeover.ts';
@@ -15,8 +15,8 @@ import { Turns } from './turns.ts';
 import type { WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
 const PROGRESS_EVERY_MS = 5_000;
-/** bytes of a dead letter's value, tried in this order when its topic refuses it */
-const DEAD_LETTER_CUTS = [900_000, 90_000, 0] as const;
+/** of a log without timestamps, of which nobody knows what was before: no window is complete */
+const UNKNOWN_SINCE_MS = Number.MAX_SAFE_INTEGER;
 
 /**
  * One input partition for as long as this process owns it. Output and position first, then the state: w ≤ C always, so
@@ -40,7 +40,7 @@ export class PartitionWorker {
   private busy = false;
   private keepingAlive: Promise<void> | null = null;
   private committedAtMs = 0;
-  private deadLetterCut = -1;
+  private readonly cut: DeadLetterCut;
   /** what is in memory is ours, and all of it was committed; else nothing of it may be flushed */
   private holdsState = false;
   private saidAtMs = -Infinity;
@@ -52,6 +52,7 @@ export class PartitionWorker {
     this.checkpoint = new Checkpoint(ports, options);
     this.attempts = new Attempts(ports.store, ports.processId, ports.log);
     this.absence = new StoreAbsence(ports.store);
+    this.cut = new DeadLetterCut(ports.log);
     this.turns = ports.turns ?? new Turns();
   }
 
@@ -98,6 +99,7 @@ export class PartitionWorker {
     try {
       await this.keepingAlive;
       const records = this.checked(batch.records);
+      await this.attempts.note();
       let done = 0;
       while (this.attempts.singly && done < records.length) {
         const record = records[done]!;
@@ -121,9 +123,15 @@ export class PartitionWorker {
   /** From a timer: state does not wait for the next batch to be flushed, and an idle partition is not forgotten. */
   tick(): void {
     if (!this.holdsState || this.busy || this.absence.lasts) return;
+    const failure = this.idleFailure();
+    if (failure !== null) {
+      this.holdsState = false;
+      this.ports.histories.clear();
+      this.ports.beginAnew(failure);
+      return;
+    }
     this.checkpoint.tick();
     const nowMs = this.ports.clock.monotonicMs();
-    if (this.position === null) return;
     if (this.keepingAlive === null && nowMs - this.committedAtMs >= this.options.keepAliveMs) {
       this.keepingAlive = this.keepAlive().finally(() => (this.keepingAlive = null));
     }
@@ -146,7 +154,22 @@ export class PartitionWorker {
     }
   }
 
-  /** Never rejects: the next batch finds that there is no position any more. */
+  /** What the next batch would fail of: an idle partition must not wait for one. */
+  private idleFailure(): FraudstreamError | null {
+    if (this.position === null && this.keepingAlive === null) return this.notAcquired();
+    try {
+      this.checkpoint.check();
+      return null;
+    } catch (thrown) {
+      return toFraudstreamError(thrown);
+    }
+  }
+
+  private notAcquired(): FraudstreamError {
+    return new FraudstreamError('FS_KAFKA_FENCED', 'the partition is not acquired', this.place());
+  }
+
+  /** Never rejects: what comes next finds that there is no position any more. */
   private async keepAlive(): Promise<void> {
     try {
       await this.publish([], this.position!);
@@ -158,8 +181,7 @@ export class PartitionWorker {
   /** What comes must follow what was handled: a batch that was fetched before a seek, or for another owner, is stale. */
   private checked(records: readonly InputRecord[]): readonly InputRecord[] {
     const first = records[0];
-    if (this.position === null)
-      throw new FraudstreamError('FS_KAFKA_FENCED', 'the partition is not acquired', this.place());
+    if (this.position === null) throw this.notAcquired();
     if (first !== undefined && first.offset < this.expected) {
       const detail = `a stale batch begins at ${first.offset}, ${this.expected} comes next`;
       throw new FraudstreamError('FS_KAFKA_FENCED', detail, this.place(first.offset));
@@ -167,7 +189,7 @@ export class PartitionWorker {
     const { histories } = this.ports;
     if (first !== undefined && Number.isNaN(histories.knownSinceMs)) {
       // What was lost before this record was logged before it, and reached at most the skew into the future.
-      histories.knownSinceMs = first.timestampMs < 0 ? 0 : first.timestampMs + this.options.futureSkewMs;
+      histories.knownSinceMs = first.timestampMs < 0 ? UNKNOWN_SINCE_MS : first.timestampMs + this.options.futureSkewMs;
     }
     if (this.poison.length === 0) return records;
     return records.map((one) => {
@@ -195,15 +217,11 @@ export class PartitionWorker {
     if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
     this.expected = nextOffset;
     if (this.absence.lasts || !this.holdsState) return;
-    this.mark(records[records.length - 1]!);
+    this.folded = markOf(this.folded!, records[records.length - 1]!);
     histories.position = Math.min(nextOffset, this.position!.offset);
     const waits = this.options.onUnavailable === 'stop';
     await this.checkpoint.afterBatch(records.length, this.input.signal, waits);
     if (!waits && this.checkpoint.isStuck) this.absence.begin();
-  }
-
-  private mark(last: InputRecord): void {
-    this.folded = markOf(this.folded!, last);
   }
 
   private async fold(records: readonly InputRecord[]): Promise<void> {
@@ -253,27 +271,18 @@ export class PartitionWorker {
     });
   }
 
-  /** A dead letter that its topic refuses for its size must not halt the partition: the next time its value is cut. */
   private async publish(outputs: readonly OutputRecord[], position: Position): Promise<void> {
     // Also when the partition is being taken away: the batch in hand is finished, and whoever owns it by then has fenced us.
-    const cut = DEAD_LETTER_CUTS[this.deadLetterCut];
-    const fitting =
-      cut === undefined
-        ? outputs
-        : outputs.map((one) => (one.stream === 'dead-letter' ? truncateDeadLetter(one, cut) : one));
     try {
-      await this.ports.publisher.publish(fitting, position, this.input.signal);
+      await this.ports.publisher.publish(this.cut.fit(outputs), position, this.input.signal);
     } catch (thrown) {
       const error = toFraudstreamError(thrown);
       this.ports.observer.failed(error.code);
-      if (error.code !== 'FS_OUTPUT_TOO_LARGE' || this.deadLetterCut >= DEAD_LETTER_CUTS.length - 1) throw error;
-      const bytes = DEAD_LETTER_CUTS[++this.deadLetterCut]!;
-      this.ports.log.warn('an output is refused for its size: dead letters are cut', { ...this.place(), bytes });
-      throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', error.message, this.place(), { cause: error });
+      throw this.cut.refused(error, this.place());
     }
     this.position = position;
     this.committedAtMs = this.ports.clock.monotonicMs();
-    if (outputs.length > 0) this.deadLetterCut = -1;
+    if (outputs.length > 0) this.cut.over();
   }
 
   private place(offset?: number): { topic: string; partition: number; offset?: number } {

@@ -2,6 +2,7 @@ import type { StartPolicy } from '../delivery/acquisition.ts';
 import type { Position } from '../delivery/position.ts';
 import type { Publisher } from '../delivery/publisher.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { FraudstreamError } from '../domain/errors.ts';
 import type { Delivery } from '../domain/log-mark.ts';
 import type { Logger } from '../domain/logger.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
@@ -40,6 +41,8 @@ export interface WorkerPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly observer: Observer;
+  /** asks for `acquire` when no batch comes whose failure would */
+  readonly beginAnew: (error: FraudstreamError) => void;
   /** resolves after the time, or early when the signal is aborted */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }

@@ -101,12 +101,12 @@ class MemoryPartitionStore implements PartitionStore {
     return Promise.resolve();
   }
 
-  // async, as the port says; there is nothing to wait for
-  // eslint-disable-next-line @typescript-eslint/require-await
   async *scan(): AsyncGenerator<readonly StoredBlob[]> {
     const numbers = [...this.numbers];
     for (let at = 0; at < numbers.length; at += SCAN_COUNT) {
-      yield numbers.slice(at, at + SCAN_COUNT).map(([key, number]) => ({ key, blob: this.arena.view(number) }));
+      yield await Promise.resolve(
+        numbers.slice(at, at + SCAN_COUNT).map(([key, number]) => ({ key, blob: this.arena.view(number) })),
+      );
     }
   }
 

@@ -57,6 +57,10 @@ export class SimulatedTask {
       generation,
       signal: this.revoking.signal,
       confirm: ports.confirm,
+      beginAnew: (error) => {
+        this.failure = error;
+        this.notify();
+      },
     };
     this.done = this.run(earlier);
   }

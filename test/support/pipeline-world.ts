@@ -69,6 +69,8 @@ export class World implements InputLog {
   readonly stop = new AbortController();
   readonly pauses: number[] = [];
   readonly failed: ErrorCode[] = [];
+  /** errors with which a worker asked to be acquired anew */
+  readonly begunAnew: ErrorCode[] = [];
   readonly folded: number[] = [];
   readonly batches: BatchReport[] = [];
   readonly warnings: string[] = [];
@@ -157,6 +159,7 @@ export class World implements InputLog {
         clock,
         log: this.logger(),
         observer: this.observer(),
+        beginAnew: (error) => this.begunAnew.push(error.code),
         pause: (ms) => this.pause(ms),
         ...more,
       },

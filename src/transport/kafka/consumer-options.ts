@@ -28,6 +28,8 @@ export interface ConsumerOptions {
   readonly heartbeatMs?: number;
   /** how long the group waits for a member to finish its batch and join again; default 60,000 */
   readonly rebalanceTimeoutMs?: number;
+  /** only the first so many partitions of each topic; default all */
+  readonly partitionsMax?: number;
 }
 
 export interface ConsumerProgress {

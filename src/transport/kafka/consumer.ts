@@ -51,6 +51,7 @@ export class KafkaConsumer {
       sessionTimeoutMs: 10_000,
       heartbeatMs: 1_000,
       rebalanceTimeoutMs: 60_000,
+      partitionsMax: Number.MAX_SAFE_INTEGER,
       ...options,
     };
   }
@@ -102,7 +103,7 @@ export class KafkaConsumer {
   /** How many partitions a topic had when the metadata was last read. Throws FS_KAFKA_UNAVAILABLE when not connected. */
   partitionCount(topic: string): number {
     if (this.leaders === null) throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', 'the consumer is not connected');
-    return this.leaders.partitionCount(topic);
+    return Math.min(this.leaders.partitionCount(topic), this.options.partitionsMax);
   }
 
   private task(topic: string, partition: number): PartitionTask | undefined {
@@ -139,7 +140,13 @@ export class KafkaConsumer {
     const leaders = new Leaders(cluster);
     await leaders.add(topics);
     this.leaders = leaders;
-    const membership = new Membership(cluster, leaders, { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs });
+    const membership = new Membership(cluster, leaders, {
+      groupId,
+      topics,
+      sessionTimeoutMs,
+      rebalanceTimeoutMs,
+      partitionsMax: this.options.partitionsMax,
+    });
     try {
       let failures = 0;
       while (!stop.aborted) {

@@ -21,6 +21,8 @@ export interface MembershipOptions {
   readonly topics: readonly string[];
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
+  /** partitions from this one on are dealt to nobody */
+  readonly partitionsMax?: number;
 }
 
 export class Membership {
@@ -100,7 +102,8 @@ export class Membership {
       (await coordinator.metadata([topic]).catch(() => null))?.topicMetadata[0]?.partitionMetadata.length ?? 0;
     const counts = new Map<string, number>();
     for (const topic of topics) {
-      counts.set(topic, this.leaders.has(topic) ? this.leaders.partitionCount(topic) : await partitionsOf(topic));
+      const count = this.leaders.has(topic) ? this.leaders.partitionCount(topic) : await partitionsOf(topic);
+      counts.set(topic, Math.min(count, this.options.partitionsMax ?? count));
     }
     return [...assignPartitions(subscriptions, counts)].map(([memberId, assignment]) => ({
       memberId,

@@ -19,6 +19,8 @@ export interface AssignedPartition {
    * all to join again); FS_KAFKA_UNAVAILABLE when the group does not answer.
    */
   confirm(): Promise<void>;
+  /** What is known of the partition does not hold any more: it begins anew with onAssigned, also when nothing comes. */
+  beginAnew(error: FraudstreamError): void;
 }
 
 export interface KafkaBatch extends InputBatch {
@@ -113,6 +115,7 @@ export class PartitionTask implements FetchTarget {
       partition: place.partition,
       generation,
       signal: this.revoking.signal,
+      beginAnew: (error) => this.fetchFailed(error),
       confirm: async () => {
         if (!this.revoked) await confirm();
         if (!this.revoked) return;

@@ -43,6 +43,7 @@ async function setUp(options: Partial<GroupOptions> = {}) {
     generation,
     signal: new AbortController().signal,
     confirm: () => Promise.resolve(),
+    beginAnew: () => undefined,
   });
   const handle = (assigned: AssignedPartition, from: number, to: number): Promise<void> =>
     group.onBatch({ ...world.batch(from, to), nextOffset: to }, assigned);
