@@ -7,7 +7,7 @@ const DEATHS_BEFORE_SINGLES = 2;
 const SINGLES_MAX = 2_000;
 
 interface Attempt {
-  /** the position from which decisions go on; or MOVED */
+  /** the position from which decisions go on */
   readonly offset: number;
   /** processes that ended there without a step forward */
   readonly deaths: number;
@@ -16,14 +16,11 @@ interface Attempt {
   readonly trying: number;
 }
 
-/** in place of a position: the owner has made steps since it took over, and has not given the partition back */
-const MOVED = -2;
-
 /**
  * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what is being tried is
- * noted in the store. An owner that makes steps leaves a note of itself; one that is found by another process is a death. Two deaths
- * without a step forward between them, and the records behind the position are taken one by one, each noted before; the third
- * death names its record. Notes are written with the first batch in hand: whoever dies while taking over counts for nothing.
+ * noted in the store. Two deaths at one position, and the records behind it are taken one by one, each noted before; the third
+ * death names its record. A position that moves forgets all: an owner that had made steps before it met the record gives it one life
+ * more. Notes are written with the first batch in hand: whoever dies while taking over counts for nothing.
  */
 export class Attempts {
   private readonly store: PartitionStore;
@@ -53,8 +50,7 @@ export class Attempts {
     const another = last !== null && last.processId !== this.processId;
     let deaths = 0;
     let poison = -1;
-    if (last?.offset === MOVED) deaths = another ? 1 : 0;
-    else if (last?.offset === offset) {
+    if (last?.offset === offset) {
       deaths = another ? last.deaths + 1 : last.deaths;
       if (another && last.trying >= 0 && deaths > DEATHS_BEFORE_SINGLES) {
         poison = last.trying;
@@ -100,10 +96,7 @@ export class Attempts {
 
   /** A step was made: in whole batches, or the last of those that are taken one by one. */
   survived(): void {
-    if (this.current === null || (this.singly && this.singles < SINGLES_MAX)) return;
-    this.current = null;
-    const moved: Attempt = { offset: MOVED, deaths: 0, processId: this.processId, trying: -1 };
-    this.store.writeAttempt(JSON.stringify(moved)).catch(() => undefined);
+    if (this.current !== null && (!this.singly || this.singles >= SINGLES_MAX)) this.end();
   }
 
   /** The partition is given back in order. */
