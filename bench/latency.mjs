@@ -60,7 +60,10 @@ async function once() {
   await createTopicsOf(client, run, partitions);
   const topics = topicsOf(run);
   const nodeArgs = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
-  const processor = await startProcessor({ env: { ...environmentOf(run, servers), FRAUDSTREAM_DELIVERY: given.delivery }, nodeArgs });
+  const processor = await startProcessor({
+    env: { ...environmentOf(run, servers), FRAUDSTREAM_DELIVERY: given.delivery },
+    nodeArgs,
+  });
   // by then the topics have leaders
   await assigned(processor.port, partitions);
   const { brokers } = servers;
