@@ -12,7 +12,8 @@ import { verify, type Outputs } from '../support/e2e-verify.ts';
 
 const PAYMENTS = 20_000;
 const PARTITIONS = 3;
-const TTL_MS = 31 * 86_400_000;
+/** longest window 30 d, lateness 1 d, slack 14 d */
+const TTL_MS = 45 * 86_400_000;
 
 describe('a simulated day on Kafka and Redis', () => {
   const topics = topicsOf('day');

@@ -9,7 +9,7 @@ import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
 import { decodeState, encodeState, partitionKeys, type PartitionKeys } from './state-record.ts';
 
 /** Up to this many keys are one MGET, hence one atomic read. */
-const LOAD_KEYS_MAX = 2_500;
+const LOAD_KEYS_MAX = 5_000;
 /** Slices of a flush under way at the same time: hides the round trip, bounds the bytes in the socket. */
 const SLICES_IN_FLIGHT = 4;
 const SCAN_COUNT = 1_000;
@@ -35,7 +35,7 @@ interface Chunk {
 /**
  * One partition's state in Redis.
  *
- * `load` is one atomic read of the state record and up to 2,500 blobs. Beyond that, chunks are read and must agree on the
+ * `load` is one atomic read of the state record and up to 5,000 blobs. Beyond that, chunks are read and must agree on the
  * record, else they are read once more, else FS_STATE_CONFLICT. The blobs are views into what the socket received: each
  * keeps up to 64 KiB alive, so copy what is to be kept for long.
  *
