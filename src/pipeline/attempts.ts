@@ -7,7 +7,7 @@ const DEATHS_BEFORE_SINGLES = 2;
 const SINGLES_MAX = 2_000;
 
 interface Attempt {
-  /** the position from which decisions go on */
+  /** the position from which decisions went on */
   readonly offset: number;
   /** processes that ended there without a step forward */
   readonly deaths: number;
@@ -17,10 +17,9 @@ interface Attempt {
 }
 
 /**
- * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what is being tried is
- * noted in the store. Two deaths at one position, and the records behind it are taken one by one, each noted before; the third
- * death names its record. A position that moves forgets all: an owner that had made steps before it met the record gives it one life
- * more. Notes are written with the first batch in hand: whoever dies while taking over counts for nothing.
+ * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what was being tried is
+ * noted in the store before it is tried. Two deaths at one position, and its records are taken one by one, each noted; the
+ * death after that names its record. A position that moves forgets all.
  */
 export class Attempts {
   private readonly store: PartitionStore;
@@ -28,7 +27,6 @@ export class Attempts {
   private readonly log: Logger;
   private current: Attempt | null = null;
   private singles = 0;
-  private isNoted = false;
 
   constructor(store: PartitionStore, processId: string, log: Logger) {
     this.store = store;
@@ -47,36 +45,27 @@ export class Attempts {
    */
   async begin(offset: number): Promise<number> {
     const last = parse(await this.store.readAttempt());
-    const another = last !== null && last.processId !== this.processId;
     let deaths = 0;
     let poison = -1;
-    if (last?.offset === offset) {
-      deaths = another ? last.deaths + 1 : last.deaths;
-      if (another && last.trying >= 0 && deaths > DEATHS_BEFORE_SINGLES) {
+    if (last !== null && last.offset === offset) {
+      deaths = last.processId === this.processId ? last.deaths : last.deaths + 1;
+      if (last.processId !== this.processId && last.trying >= 0 && deaths > DEATHS_BEFORE_SINGLES) {
         poison = last.trying;
         deaths = 0;
       }
     }
     this.singles = 0;
-    this.isNoted = false;
     this.current = { offset, deaths, processId: this.processId, trying: -1 };
+    if (poison < 0) await this.store.writeAttempt(JSON.stringify(this.current));
     if (deaths >= DEATHS_BEFORE_SINGLES) {
       this.log.warn('records are taken one by one: processes have ended at this position', { offset, deaths });
     }
     return poison;
   }
 
-  /** Before the first batch. What cannot be noted is not counted: decisions do not wait for it. */
-  async note(): Promise<void> {
-    if (this.isNoted || this.current === null) return;
-    this.isNoted = true;
-    await this.store.writeAttempt(JSON.stringify(this.current)).catch(() => undefined);
-  }
-
   /** The record that `begin` has named is in the committed position: its deaths are over. Throws FS_STATE_UNAVAILABLE. */
   async putAside(): Promise<void> {
     if (this.current !== null) await this.store.writeAttempt(JSON.stringify(this.current));
-    this.isNoted = true;
   }
 
   /** @param position the one that is committed while this record is in hand */
@@ -96,11 +85,12 @@ export class Attempts {
 
   /** A step was made: in whole batches, or the last of those that are taken one by one. */
   survived(): void {
-    if (this.current !== null && (!this.singly || this.singles >= SINGLES_MAX)) this.end();
+    if (!this.singly || this.singles >= SINGLES_MAX) this.end();
   }
 
-  /** The partition is given back in order. */
+  /** The partition is given back in order, or moves on. A note that stays is of a position that is past: harmless. */
   end(): void {
+    if (this.current === null) return;
     this.current = null;
     this.store.writeAttempt(null).catch(() => undefined);
   }

@@ -99,7 +99,6 @@ export class PartitionWorker {
     try {
       await this.keepingAlive;
       const records = this.checked(batch.records);
-      await this.attempts.note();
       let done = 0;
       while (this.attempts.singly && done < records.length) {
         const record = records[done]!;

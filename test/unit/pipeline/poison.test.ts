@@ -8,7 +8,6 @@ import { recordOf, settle, World } from '../../support/pipeline-world.ts';
 async function life(store: ScriptedStore, processId: string, offset: number, trying: number | null = null) {
   const attempts = new Attempts(store, processId, SILENT_LOGGER);
   const poison = await attempts.begin(offset);
-  await attempts.note();
   if (trying !== null) await attempts.trying(trying, offset);
   return { attempts, poison };
 }
@@ -77,14 +76,6 @@ describe('attempts', () => {
     expect(await store.readAttempt()).toBeNull();
   });
 
-  it('whoever dies while taking over counts for nothing', async () => {
-    const store = await ScriptedStore.open();
-    for (let k = 0; k < 5; k++) await new Attempts(store, `q${k}`, SILENT_LOGGER).begin(15);
-    expect((await life(store, 'p1', 15)).attempts.singly).toBe(false);
-    expect((await life(store, 'p2', 15)).attempts.singly).toBe(false);
-    expect((await life(store, 'p3', 15)).attempts.singly).toBe(true);
-  });
-
   it.each(['', 'x', 'null', '7', '{}', '{"offset":10,"deaths":"9","trying":10}'])(
     'begins anew after a note like %j',
     async (text) => {
@@ -94,12 +85,12 @@ describe('attempts', () => {
     },
   );
 
-  it('a store that is away fails the acquisition, and does not hold up the batch behind it', async () => {
+  it('a store that is away fails the acquisition', async () => {
     const store = await ScriptedStore.open();
     store.fail('readAttempt', 'before');
     await expect(life(store, 'p1', 10)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
     store.fail('writeAttempt', 'before');
-    expect(await life(store, 'p1', 10)).toMatchObject({ poison: -1, attempts: { singly: false } });
+    await expect(life(store, 'p1', 10)).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
   });
 });
 
@@ -136,7 +127,7 @@ describe('a record that ends the process again and again', () => {
   it('is put aside alone after three deaths from where they began, and stays put aside', async () => {
     const world = await World.of(10);
     for (let k = 0; k < 4; k++) await untilDeath(world, 10);
-    // The first had moved on since it began; two with whole batches in hand, then singly.
+    // The first death is not noted: its process had moved on since it began. Two of whole batches, then singly.
     expect(world.committedAt).toBe(DEADLY);
     expect(world.sink.of('dead-letter')).toEqual([]);
     await untilDeath(world, 10);
