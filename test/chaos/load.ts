@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { REPOSITORY, sleep } from '../servers/process.ts';
 
@@ -35,6 +36,8 @@ export class Load {
   lateMsMax = 0;
   private readonly child: ChildProcess;
   private readonly ended: Promise<number>;
+  /** its first report, or its end: before it a signal would just end it */
+  private readonly begun: Promise<unknown>;
   private errors = '';
 
   constructor(options: LoadOptions) {
@@ -45,13 +48,13 @@ export class Load {
     });
     live.add(this.child);
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.errors += text.slice(0, 2_000)));
-    if (this.child.stdout !== null) {
-      createInterface({ input: this.child.stdout }).on('line', (line) => {
-        const { sent, lateMsMax } = JSON.parse(line) as Report;
-        this.sent = sent;
-        this.lateMsMax = lateMsMax;
-      });
-    }
+    const lines = createInterface({ input: this.child.stdout as Readable });
+    lines.on('line', (line) => {
+      const { sent, lateMsMax } = JSON.parse(line) as Report;
+      this.sent = sent;
+      this.lateMsMax = lateMsMax;
+    });
+    this.begun = new Promise((done) => lines.once('line', done).once('close', done));
     this.ended = new Promise((done) =>
       this.child.once('close', (code) => {
         live.delete(this.child);
@@ -66,6 +69,7 @@ export class Load {
 
   /** Every user pays once more, and the load ends. */
   async stop(timeoutMs = 120_000): Promise<void> {
+    await this.begun;
     this.child.kill('SIGTERM');
     const code = await Promise.race([this.ended, sleep(timeoutMs).then(() => 'late' as const)]);
     if (code === 0) return;

@@ -1,15 +1,6 @@
 import { parseArgs } from 'node:util';
 import { operators } from './operators.ts';
-import {
-  chaosTable,
-  describe,
-  describeFigure,
-  figureTable,
-  isExact,
-  keep,
-  operatorsTable,
-  writeBetween,
-} from './report.ts';
+import { describe, describeFigure, isExact, keep, writeDocs } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { Stage } from './stage.ts';
 import { restart, takeover } from './takeover.ts';
@@ -57,26 +48,21 @@ export async function main(argv: string[]): Promise<number> {
       if (name === OPERATORS) {
         const outcomes = await operators(stage, Number(values['at-once']));
         failed += outcomes.filter(({ faults }) => faults.length > 0).length;
-        const kept = keep('operators.json', outcomes);
-        if (values['write-docs']) writeBetween('operators', operatorsTable(kept));
+        keep('operators', outcomes);
         continue;
       }
       if (name in FIGURES) {
         const figures = await FIGURES[name as keyof typeof FIGURES](stage);
         for (const one of figures) say(describeFigure(one));
         failed += figures.filter(({ p95, goal }) => !(p95 <= goal)).length;
-        const kept = keep('takeover.json', figures);
-        if (values['write-docs']) writeBetween('takeover', figureTable(kept));
+        keep('figures', figures);
         continue;
       }
       const outcome = await (SCENARIOS[name] as (typeof SCENARIOS)[string])(stage);
       say(describe(outcome));
       for (const problem of outcome.problems) say(`  ${problem}`);
       if (!isExact(outcome)) failed++;
-      else {
-        const kept = keep('chaos.json', [outcome]);
-        if (values['write-docs']) writeBetween('chaos', chaosTable(kept));
-      }
+      keep('scenarios', [outcome]);
     } catch (error) {
       failed++;
       say(`✗ ${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
@@ -84,5 +70,6 @@ export async function main(argv: string[]): Promise<number> {
       await stage.strike();
     }
   }
+  if (values['write-docs']) await writeDocs();
   return failed === 0 ? 0 : 1;
 }

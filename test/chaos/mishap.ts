@@ -30,6 +30,8 @@ export interface Afterwards {
   readonly redis?: string;
   readonly topics?: Partial<Topics>;
   readonly settings?: Settings;
+  /** what was decided before was decided otherwise, and rightly so */
+  readonly otherwise?: boolean;
 }
 
 export interface MishapOutcome {
@@ -135,6 +137,9 @@ async function joined(scene: Scene): Promise<ReadonlyMap<number, readonly Raw[]>
 
 async function mustGoOn(scene: Scene, mishap: Mishap, program: Program, after: Afterwards): Promise<MishapOutcome> {
   const faults: string[] = [];
+  const from = new Map(
+    [...scene.inputs].map(([partition, records]) => [partition, (records.at(-1)?.offset ?? -1) + 1]),
+  );
   const all = [scene.place.topics, ...(after.topics === undefined ? [] : [{ ...scene.place.topics, ...after.topics }])];
   for (const topics of all) {
     await decidedAll(scene.world.kafka, topics, [program]).catch(
@@ -148,7 +153,7 @@ async function mustGoOn(scene: Scene, mishap: Mishap, program: Program, after: A
   for (const topics of all) {
     const place = { ...scene.place, topics };
     const settings = settingsOf(place, { ...scene.world.settings, ...after.settings });
-    const verdict = await judge({ bootstrap: scene.broker, topics, settings });
+    const verdict = await judge({ bootstrap: scene.broker, topics, settings, ...(after.otherwise ? { from } : {}) });
     faults.push(...wrong(verdict));
     if (verdict.missing > 0) faults.push(`${verdict.missing} missing`);
   }

@@ -1,3 +1,6 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeAtExit, REPOSITORY, temporaryFolder } from '../servers/process.ts';
 import { kafkaOf, type Mishap } from './mishap.ts';
 import { readOffset, setOffset } from '../support/e2e-log.ts';
 import { decidedAll, topicsOf } from '../support/e2e-topics.ts';
@@ -299,6 +302,20 @@ export const HARMLESS: readonly Mishap[] = [
       await scene.world.kafka.send(other.transactions, messages);
       const { transactions, labels, decisions, flagged, deadLetter } = other;
       return { topics: { transactions, labels, decisions, flagged, deadLetter } };
+    },
+  },
+  {
+    name: 'catalogue that keeps another field',
+    codes: [],
+    says: [],
+    happen() {
+      const shipped = readFileSync(join(REPOSITORY, 'config/features.yaml'), 'utf8').trimEnd();
+      const folder = temporaryFolder('catalogue');
+      removeAtExit(folder);
+      const file = join(folder, 'features.yaml');
+      const more = '  - { name: currencies_1h, aggregate: distinct, of: currency, window: 1h }';
+      writeFileSync(file, `${shipped}\n${more}\n`);
+      return Promise.resolve({ settings: { 'catalogue.file': file }, otherwise: true });
     },
   },
 ];

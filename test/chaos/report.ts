@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
 import { REPOSITORY } from '../servers/process.ts';
 import type { MishapOutcome } from './mishap.ts';
 import type { Figure } from './takeover.ts';
@@ -8,6 +9,7 @@ import type { Outcome } from './world.ts';
 /** What came of the scenarios, as JSON in out/ and as a table in the documentation. */
 
 const OUT = join(REPOSITORY, 'out');
+const FILES = { scenarios: 'chaos.json', figures: 'takeover.json', operators: 'operators.json' } as const;
 const PAGE = join(REPOSITORY, 'docs/delivery.md');
 
 /** Nothing is missing, twice, or other than it must be. */
@@ -25,14 +27,12 @@ export function describe(outcome: Outcome): string {
 }
 
 /** One file per kind of result; later results of the same name replace earlier ones. */
-export function keep<T extends { readonly scenario: string }>(file: string, results: readonly T[]): T[] {
+export function keep<T extends { readonly scenario: string }>(file: keyof typeof FILES, results: readonly T[]): void {
   mkdirSync(OUT, { recursive: true });
-  const path = join(OUT, file);
+  const path = join(OUT, FILES[file]);
   const merged = new Map(known<T>(path).map((one) => [one.scenario, one]));
   for (const one of results) merged.set(one.scenario, one);
-  const all = [...merged.values()];
-  writeFileSync(path, `${JSON.stringify(all, null, 2)}\n`);
-  return all;
+  writeFileSync(path, `${JSON.stringify([...merged.values()], null, 2)}\n`);
 }
 
 function known<T>(path: string): T[] {
@@ -45,7 +45,7 @@ function known<T>(path: string): T[] {
 
 const number = (value: number): string => value.toLocaleString('en-US');
 
-export function chaosTable(outcomes: readonly Outcome[]): string {
+function chaosTable(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map((one) => [
     one.scenario,
     one.faults,
@@ -60,7 +60,7 @@ export function chaosTable(outcomes: readonly Outcome[]): string {
   return table(head, rows);
 }
 
-export function operatorsTable(outcomes: readonly MishapOutcome[]): string {
+function operatorsTable(outcomes: readonly MishapOutcome[]): string {
   const rows = outcomes.map(({ scenario, code, message, faults }) => [
     scenario,
     faults.length > 0 ? `WRONG: ${faults.join('; ')}` : code === '' ? 'goes on' : `stops: \`${code}\``,
@@ -74,7 +74,7 @@ export function describeFigure({ scenario, rounds, p50, p95, max, goal }: Figure
   return `${p95 <= goal ? '✓' : '✗'} ${scenario}: ${times}`;
 }
 
-export function figureTable(figures: readonly Figure[]): string {
+function figureTable(figures: readonly Figure[]): string {
   const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
   const rows = figures.map(({ scenario, rounds, p50, p95, max, goal }) => [
     scenario,
@@ -90,16 +90,19 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-/** Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`; adds the markers at the end when they are not there. */
-export function writeBetween(name: string, text: string): void {
-  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
+/** Everything that was kept, between the markers of the page, as the formatter would have it. */
+export async function writeDocs(): Promise<void> {
+  const parts = [
+    chaosTable(known<Outcome>(join(OUT, FILES.scenarios))),
+    'How long payments wait:',
+    figureTable(known<Figure>(join(OUT, FILES.figures))),
+    'What operators do by mistake:',
+    operatorsTable(known<MishapOutcome>(join(OUT, FILES.operators))),
+  ];
+  const [begin, end] = ['<!-- chaos -->', '<!-- /chaos -->'];
   const page = readFileSync(PAGE, 'utf8');
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end);
-  const block = `${begin}\n\n${text}\n\n${end}`;
-  const next =
-    from < 0 || to < from
-      ? `${page.trimEnd()}\n\n${block}\n`
-      : page.slice(0, from) + block + page.slice(to + end.length);
-  writeFileSync(PAGE, next);
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${PAGE} has no ${begin} … ${end}`);
+  const next = `${page.slice(0, from)}${begin}\n\n${parts.join('\n\n')}\n\n${page.slice(to)}`;
+  writeFileSync(PAGE, await format(next, { ...(await resolveConfig(PAGE)), filepath: PAGE }));
 }

@@ -21,7 +21,6 @@ export interface Figure {
 const GOAL_MS = { killed: 10_000, left: 1_500, restarted: 5_000 };
 /** a gap that begins before the event is its own: decisions in hand come a moment later */
 const BEFORE_MS = 200;
-const SESSION: Record<string, string> = { 'kafka.session-timeout': '10s' };
 const PARTITIONS = 4;
 const USERS = 100_000;
 
@@ -31,7 +30,7 @@ export async function takeover(stage: Stage): Promise<Figure[]> {
   const kafka = await stage.newKafka();
   const redis = (await stage.redis()).url;
   const world = { ...stage.world('takeover'), kafka: kafka.bootstrap, redis, partitions: PARTITIONS };
-  return inWorld({ ...world, settings: SESSION }, async (one) => {
+  return inWorld({ ...world, asShipped: true }, async (one) => {
     one.begin({ plain: true });
     let pair: [Program, Program] = [one.start(), one.start()];
     const events: { readonly kind: 'killed' | 'left'; readonly atMs: number }[] = [];
@@ -68,7 +67,7 @@ export async function restart(stage: Stage): Promise<Figure[]> {
   const kafka = await stage.newKafka();
   const redis = (await stage.newRedis(true)).url;
   const world = { ...stage.world('restart'), kafka: kafka.bootstrap, redis, partitions: PARTITIONS, users };
-  return inWorld({ ...world, settings: { ...SESSION, 'policy.flag-threshold': 0.5 } }, async (one) => {
+  return inWorld({ ...world, asShipped: true }, async (one) => {
     // each user pays once, and is in the state
     await one.begin({ plain: true }).stop(300_000);
     let program = one.start();
