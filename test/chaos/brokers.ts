@@ -31,7 +31,7 @@ export async function broker(stage: Stage): Promise<Outcome> {
 
 /** One of three brokers, which are controllers too, is killed; two in-sync replicas must have each record. */
 export async function brokers(stage: Stage): Promise<Outcome> {
-  const kills = stage.times(2, 30);
+  const kills = stage.times(1, 30);
   const kafka = await stage.newKafka({
     brokers: NODES,
     controllers: NODES,

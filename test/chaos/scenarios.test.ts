@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { isExact } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { Stage } from './stage.ts';
@@ -17,13 +17,12 @@ const SHORT = [
 ] as const;
 
 describe('chaos: one decision per payment, equal to a fold of the log', () => {
-  let stage: Stage | null = null;
-  afterEach(() => stage?.strike());
+  const stage = new Stage({ long: false, seed: 7, rate: 200 });
+  afterAll(() => stage.strike());
 
   it.each(SHORT)(
     '%s',
     async (name) => {
-      stage = new Stage({ long: false, seed: 7, rate: 200 });
       const outcome = await (SCENARIOS[name] as (typeof SCENARIOS)[string])(stage);
       expect(outcome.problems).toEqual([]);
       expect(isExact(outcome), JSON.stringify(outcome)).toBe(true);
