@@ -34,7 +34,11 @@ describe('the judge', () => {
   const decision = async (n: number) => {
     const [log] = await readLog(scene.broker, scene.place.topics.decisions);
     const raw = log!.records[n]!;
-    return { raw, value: decodeDecision(raw), sent: { key: raw.key, value: raw.value!, partition: 0 } };
+    return {
+      raw,
+      value: decodeDecision(raw),
+      sent: { key: raw.key, value: raw.value!, partition: 0, headers: raw.headers },
+    };
   };
 
   it('finds nothing wrong in what is right, and sees what the Java client sees', async () => {

@@ -33,7 +33,7 @@ export interface LogPartition {
   readonly end: number;
 }
 
-const API = { fetch: 1, listOffsets: 2, metadata: 3, offsetCommit: 8, offsetFetch: 9 } as const;
+const API = { fetch: 1, listOffsets: 2, metadata: 3, offsetCommit: 8, offsetFetch: 9, findCoordinator: 10 } as const;
 const FETCH_BYTES = 16_777_216;
 const ANSWER_MS_MAX = 15_000;
 const TRIES_MAX = 40;
@@ -235,31 +235,32 @@ export interface GroupOffset {
   readonly metadata: string;
 }
 
-/** A committed offset of a group; null when it has none. For a cluster of one broker, which coordinates everything. */
-export async function readOffset(
-  broker: string,
+/** A committed offset of a group; null when it has none. */
+export function readOffset(
+  bootstrap: string,
   group: string,
   topic: string,
   partition: number,
 ): Promise<GroupOffset | null> {
   const body = new Writer().text(group).i32(1).text(topic).i32(1).i32(partition).bytes();
-  const answer = await askOne(broker, API.offsetFetch, 1, body);
-  let found: GroupOffset | null = null;
-  answer.many(() => {
-    answer.text();
+  return askCoordinator(bootstrap, group, { api: API.offsetFetch, version: 1, body }, (answer) => {
+    let found: GroupOffset | null = null;
     answer.many(() => {
-      answer.i32();
-      const [offset, metadata, code] = [answer.i64(), answer.text() ?? '', answer.i16()];
-      if (code !== 0) throw new Error(`OffsetFetch: error ${code}`);
-      if (offset >= 0) found = { offset, metadata };
+      answer.text();
+      answer.many(() => {
+        answer.i32();
+        const [offset, metadata, code] = [answer.i64(), answer.text() ?? '', answer.i16()];
+        if (code !== 0) throw new Error(`OffsetFetch: error ${code}`);
+        if (offset >= 0) found = { offset, metadata };
+      });
     });
+    return found;
   });
-  return found;
 }
 
-/** Sets an offset of a group without members, as operators' tools do. For a cluster of one broker. */
-export async function setOffset(
-  broker: string,
+/** Sets an offset of a group without members, as operators' tools do. */
+export function setOffset(
+  bootstrap: string,
   group: string,
   topic: string,
   partition: number,
@@ -267,14 +268,35 @@ export async function setOffset(
 ): Promise<void> {
   const head = new Writer().text(group).i32(-1).text('').i64(-1n).i32(1).text(topic);
   const body = head.i32(1).i32(partition).i64(BigInt(offset)).text(metadata).bytes();
-  const answer = await askOne(broker, API.offsetCommit, 2, body);
-  answer.many(() => {
-    answer.text();
+  return askCoordinator(bootstrap, group, { api: API.offsetCommit, version: 2, body }, (answer) => {
     answer.many(() => {
-      answer.i32();
-      const code = answer.i16();
-      if (code !== 0) throw new Error(`OffsetCommit: error ${code}`);
+      answer.text();
+      answer.many(() => {
+        answer.i32();
+        const code = answer.i16();
+        if (code !== 0) throw new Error(`OffsetCommit: error ${code}`);
+      });
     });
+  });
+}
+
+/** The first question for a coordinator makes a new cluster create what it needs for one. */
+function askCoordinator<T>(
+  bootstrap: string,
+  group: string,
+  { api, version, body }: { api: number; version: number; body: Buffer },
+  read: (answer: Reader) => T,
+): Promise<T> {
+  return patiently(`the coordinator of ${group}`, async () => {
+    const [first = ''] = bootstrap.split(',');
+    const found = await askOne(first, API.findCoordinator, 1, new Writer().text(group).i8(0).bytes());
+    found.i32(); // throttle
+    const code = found.i16();
+    found.text(); // why
+    found.i32(); // node
+    if (code !== 0) throw new Error(`FindCoordinator: error ${code}`);
+    const coordinator = `${found.text()}:${found.i32()}`;
+    return read(await askOne(coordinator, api, version, body));
   });
 }
 
