@@ -72,6 +72,8 @@ describe('with a schema registry', () => {
     return ((await response.json()) as { id: number }).id;
   };
 
+  const visible = async (topic: string): Promise<number> => (await kafka.readAll(topic)).length;
+
   beforeAll(async () => {
     registry = await startRegistry();
     gate = new Gate(Number(new URL(registry.url).port));
@@ -126,8 +128,8 @@ describe('with a schema registry', () => {
   });
 
   it('that is away, payments of a schema not yet seen wait, and none goes to the dead letter', async () => {
-    const lettersBefore = await kafka.count(topics.deadLetter);
-    const decidedBefore = await kafka.count(topics.decisions);
+    const lettersBefore = await visible(topics.deadLetter);
+    const decidedBefore = await visible(topics.decisions);
     const schema = TRANSACTION.schema() as { fields: unknown[] };
     // a newer writer, with a field that we do not know
     const newer = { ...schema, fields: [...schema.fields, { name: 'loyalty', type: 'string', default: '' }] };
@@ -146,12 +148,12 @@ describe('with a schema registry', () => {
       () => run!.log().some(({ code }) => code === 'FS_REGISTRY_UNAVAILABLE'),
       { programs: [run!], timeoutMs: 60_000 },
     );
-    expect(await kafka.count(topics.decisions)).toBe(decidedBefore);
+    expect(await visible(topics.decisions)).toBe(decidedBefore);
     expect((await ask(run!, '/healthz')).status).toBe(200);
     await gate.open();
     await decidedAll(kafka, topics, [run!]);
-    expect(await kafka.count(topics.deadLetter)).toBe(lettersBefore);
-    expect(await kafka.count(topics.decisions)).toBe(decidedBefore + waiting.length);
+    expect(await visible(topics.deadLetter)).toBe(lettersBefore);
+    expect(await visible(topics.decisions)).toBe(decidedBefore + waiting.length);
     expect(await run!.stop(), run!.tail()).toBe(0);
   });
 });

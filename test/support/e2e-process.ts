@@ -32,6 +32,8 @@ export class Program {
   readonly ended: Promise<void>;
   private readonly child: ChildProcess;
   private readonly name: string;
+  /** it was sent SIGTERM: a second one would end it at once */
+  private leaving = false;
 
   constructor(args: readonly string[], settings: Readonly<Record<string, string | number | boolean>>) {
     this.name = args.join(' ');
@@ -74,6 +76,7 @@ export class Program {
   }
 
   kill(signal: NodeJS.Signals): void {
+    if (signal === 'SIGTERM') this.leaving = true;
     this.child.kill(signal);
   }
 
@@ -84,7 +87,7 @@ export class Program {
 
   /** SIGTERM. @returns the exit code; throws when it does not end in time */
   async stop(timeoutMs = 30_000): Promise<number | null> {
-    this.child.kill('SIGTERM');
+    if (!this.leaving) this.kill('SIGTERM');
     const late = Symbol('late');
     if ((await Promise.race([this.ended, sleep(timeoutMs).then(() => late)])) === late) {
       const tail = this.tail();
