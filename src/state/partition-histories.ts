@@ -106,10 +106,19 @@ export class PartitionHistories {
       const expected = this.flyingWatermark ?? this.storedWatermark;
       throw new FraudstreamError('FS_STATE_CONFLICT', `watermark ${watermark} found, ${expected} expected`);
     }
-    return keys.map((key, k) => {
-      const blob = blobs[k];
-      return this.cache.add(key, blob ? decodeHistory(blob, this.layout, this.scratch) : new UserHistory(this.layout));
-    });
+    return keys.map((key, k) => this.take(key, blobs[k] ?? null, watermark ?? 0));
+  }
+
+  /**
+   * A blob that is ahead of its watermark was left by a flush that did not end. It holds what is folded again, so folding will not
+   * change it; but a server that fails over once more may lose it and keep the watermark. So it is written again, below the next one.
+   */
+  private take(key: string, blob: Uint8Array | null, watermark: number): CacheEntry {
+    if (blob === null) return this.cache.add(key, new UserHistory(this.layout));
+    const history = decodeHistory(blob, this.layout, this.scratch);
+    const entry = this.cache.add(key, history);
+    if (history.lastOffset >= watermark) this.cache.markDirty(entry);
+    return entry;
   }
 
   markDirty(entry: CacheEntry): void {

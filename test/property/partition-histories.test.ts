@@ -17,6 +17,8 @@ const plan = compilePlan(
 /** A store whose next flush can be lost before or after it was written. */
 class FaultyStore implements PartitionStore {
   next: 'ok' | 'lost' | 'written-but-unanswered' = 'ok';
+  /** what is loaded in place of what is there */
+  instead: LoadResult | null = null;
   private readonly inner: PartitionStore;
 
   constructor(inner: PartitionStore) {
@@ -32,6 +34,7 @@ class FaultyStore implements PartitionStore {
   }
 
   load(keys: readonly string[]): Promise<LoadResult> {
+    if (this.instead !== null) return Promise.resolve(this.instead);
     return this.inner.load(keys);
   }
 
@@ -189,5 +192,33 @@ describe('partition histories', () => {
         expect(entry!.history.rows.length).toBe(log.filter((one) => one === key).length);
       }
     }
+  });
+
+  it('writes a blob again that was ahead of its watermark: the store may lose it and keep the watermark', async () => {
+    const store = await FaultyStore.open();
+    const first = make(store, 20_000).histories;
+    first.restart(null);
+    await foldOne(first, 'a', 0);
+    await first.flush();
+    // A flush of [1, 2) whose first slice is there, and whose last one a failover has lost.
+    const ahead = await FaultyStore.open();
+    const other = make(ahead, 20_000).histories;
+    other.restart(null);
+    for (const offset of [0, 1]) await foldOne(other, 'a', offset);
+    await other.flush();
+    const { blobs } = await ahead.load(['a']);
+    store.instead = { watermark: 1, blobs };
+    const next = make(store, 20_000).histories;
+    next.restart(1);
+    const [entry] = await next.load(['a']);
+    expect(entry!.history.rows.length).toBe(2);
+    // One more failover: the slice is gone as well, the watermark is the same.
+    store.instead = null;
+    next.position = 2;
+    await next.flush();
+    const last = make(store, 20_000).histories;
+    last.restart(2);
+    const [found] = await last.load(['a']);
+    expect(found!.history.rows.length).toBe(2);
   });
 });
