@@ -38,7 +38,7 @@ export const MUTATIONS = [
   ),
   mutation(
     'abort and reuse: after an error the producer goes on, with its sequence rolled back',
-    [producer, '    const begun = [', '    try {\n    const begun = ['],
+    [producer, '    await this.begin(transaction, (rounds', '    try {\n    await this.begin(transaction, (rounds'],
     [producer, '    await requests.end(transaction, true);\n    this.identity = identity;\n', '    await requests.end(transaction, true);\n    this.identity = identity;\n    } catch (thrown) {\n      await requests.end(transaction, false);\n      for (const one of rounds.flat().reverse()) this.sequences.set(`${one.topic}/${one.partition}`, one.sequence);\n      this.identity = identity;\n      throw thrown;\n    }\n'], // prettier-ignore
     [
       producer,
@@ -46,6 +46,18 @@ export const MUTATIONS = [
       '    if (this.identity !== null) return;\n    const deadlineMs',
     ],
   ),
+  mutation('what earlier owners left open is not ended', [takeover, '  await publisher.settle(false, signal);\n', '']),
+  mutation('a commit whose markers were forgotten is aborted', [
+    takeover,
+    '    await publisher.settle(true, signal);',
+    '    await publisher.settle(false, signal);',
+  ]),
+  mutation('output that has no end marker is no witness', [
+    acquisition,
+    'output.firstOpen < offset',
+    'output.firstOpen < 0',
+  ]),
+  mutation('flagged payments are no witness', [acquisition, ', output.lastFlagged ?? -1)', ')']),
   mutation('sequences are not counted anew after a fence', [producer, '        this.sequences.clear();\n', '']),
   // The transaction
   mutation('the position is committed before the output', [

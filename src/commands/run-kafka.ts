@@ -1,4 +1,4 @@
-import { createDecisionDecoder } from '../codec/decision-decoder.ts';
+import { createDecisionDecoder, createFlaggedDecoder } from '../codec/decision-decoder.ts';
 import { DEAD_LETTER_HEADERS } from '../codec/dead-letter.ts';
 import type { SchemaRegistry } from '../codec/registry.ts';
 import type { Settings } from '../config/options.ts';
@@ -77,12 +77,16 @@ export class RunKafka {
     this.identities = new TopicIdentities(client);
     this.outputLog = new DecisionWitness(
       createDecisionDecoder(registry),
-      (decisionPlace) =>
+      createFlaggedDecoder(registry),
+      (decisionPlace, flaggedPlace) =>
         new KafkaOutputLog(this.reader, {
           inputTopic: settings['topics.transactions'],
           decisionsTopic: settings['topics.decisions'],
           deadLetterTopic: settings['topics.dead-letter'],
           decisionPlace,
+          ...(settings.delivery === 'exactly-once'
+            ? { flagged: { topic: settings['topics.flagged'], place: flaggedPlace } }
+            : {}),
           decisions: settings.delivery === 'exactly-once' ? 1 : LATE_DECISIONS_MAX,
           deadLetterHeaders: DEAD_LETTER_HEADERS,
         }),

@@ -166,7 +166,11 @@ function checkOutput(facts: Facts, position: Position, delivery: Delivery, warni
   const { output } = facts;
   const { lastDecision, offset, acceptedTo } = position;
   const who = nameOf(facts);
-  const ahead = Math.max(output.lastDecision ?? -1, output.lastDeadLetter ?? -1);
+  const ahead = Math.max(output.lastDecision ?? -1, output.lastDeadLetter ?? -1, output.lastFlagged ?? -1);
+  if (delivery === 'exactly-once' && output.firstOpen !== null && output.firstOpen < offset) {
+    const detail = `${who} is at ${offset}, but output of input ${output.firstOpen} waits for the end of its transaction, and readers wait with it: see kafka-transactions.sh find-hanging`;
+    throw halt(facts, 'FS_OUTPUT_MISMATCH', detail, offset);
+  }
   if (delivery === 'exactly-once' && ahead >= offset && ahead > acceptedTo) {
     const detail = `${who} is at ${offset}, but its output reaches input ${ahead}: the position was lost, or read too old; to go on behind the output: ${accept(facts, `--skip --to ${ahead + 1}`)}; to decide ${offset} to ${ahead} again: ${accept(facts, '--redecide')}`;
     throw halt(facts, 'FS_OUTPUT_MISMATCH', detail, offset);

@@ -9,6 +9,8 @@ import type { RecordTo, TransactionalProducer } from './transactional-producer.t
 export interface Publisher {
   /** Before the position is read, and after every `publish` that rejected. Throws as `TransactionalProducer.fence`. */
   fence(signal: AbortSignal): Promise<void>;
+  /** Ends what earlier owners left open wherever `publish` writes: see `TransactionalProducer.settle`. */
+  settle(commit: boolean, signal: AbortSignal): Promise<void>;
   /**
    * Makes output and position durable, the position not before the output. Rejects when that is not so, or not known:
    * the partition must be acquired anew then.
@@ -20,6 +22,8 @@ export interface PublisherPorts {
   readonly key: PositionKey;
   readonly producer: TransactionalProducer;
 }
+
+const STREAMS: readonly OutputStream[] = ['decisions', 'flagged', 'dead-letter'];
 
 /** Output and position in one transaction: readers that read committed see both, once, or neither. */
 export class ExactlyOncePublisher implements Publisher {
@@ -33,6 +37,12 @@ export class ExactlyOncePublisher implements Publisher {
 
   fence(signal: AbortSignal): Promise<void> {
     return this.ports.producer.fence(signal);
+  }
+
+  settle(commit: boolean, signal: AbortSignal): Promise<void> {
+    const { key, producer } = this.ports;
+    const partitions = STREAMS.map((stream) => this.placeOf(stream, key.partition));
+    return producer.settle(partitions, commit, signal);
   }
 
   async publish(outputs: readonly OutputRecord[], position: Position, signal: AbortSignal): Promise<void> {
@@ -62,6 +72,10 @@ export class AtLeastOncePublisher implements Publisher {
 
   fence(signal: AbortSignal): Promise<void> {
     return this.ports.producer.fence(signal);
+  }
+
+  settle(commit: boolean, signal: AbortSignal): Promise<void> {
+    return this.ports.producer.settle([], commit, signal);
   }
 
   async publish(outputs: readonly OutputRecord[], position: Position, signal: AbortSignal): Promise<void> {

@@ -92,7 +92,7 @@ export class TransactionalProducer {
   /** Resolves when the transaction is committed. Rejects when it is not, or when nobody knows: then `fence` comes next. */
   async commit(records: readonly RecordTo[], position: OffsetToCommit, signal: AbortSignal): Promise<void> {
     const { identity } = this;
-    if (identity === null) throw new FraudstreamError('FS_KAFKA_FENCED', 'the producer was thrown away after an error');
+    if (identity === null) throw thrownAway();
     this.identity = null;
     if (this.records + records.length > RECORDS_MAX) {
       throw new FraudstreamError(
@@ -104,18 +104,38 @@ export class TransactionalProducer {
     const { transactionalId, group } = this.options;
     const transaction: Transaction = { transactionalId, identity };
     const rounds = this.roundsOf(records);
-    const partitions = rounds[0] ?? [];
-    const begun = [this.unlessBusy(() => requests.addOffsets(transaction, group), signal)];
-    if (partitions.length > 0) {
-      begun.unshift(this.unlessBusy(() => requests.addPartitions(transaction, partitions.map(placeOf)), signal));
-    }
-    await all(begun);
+    await this.begin(transaction, (rounds[0] ?? []).map(placeOf), signal);
     // One after the other: a broker that checks two requests of one transaction with its coordinator at the same time answers
     // the first with an error (AddPartitionsToTxnManager, KIP-890 part 1; NOT_ENOUGH_REPLICAS to old clients).
     for (const batches of rounds) await requests.produce(transaction, batches);
     await this.unlessBusy(() => requests.commitOffset(transaction, group, position), signal);
     await requests.end(transaction, true);
     this.identity = identity;
+  }
+
+  /**
+   * Writes an end marker to these partitions and to the group, and nothing else: whatever a transaction of this id left open
+   * there ends with it. A coordinator can take a transaction for completed whose markers it never wrote (KAFKA-20734); the next
+   * commit would make that one visible with its own. Rejects as `commit` does.
+   */
+  async settle(partitions: readonly TopicPartition[], commit: boolean, signal: AbortSignal): Promise<void> {
+    const { identity } = this;
+    if (identity === null) throw thrownAway();
+    this.identity = null;
+    const { requests } = this.ports;
+    const transaction: Transaction = { transactionalId: this.options.transactionalId, identity };
+    await this.begin(transaction, partitions, signal);
+    await requests.end(transaction, commit);
+    this.identity = identity;
+  }
+
+  private begin(transaction: Transaction, partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
+    const { requests } = this.ports;
+    const begun = [this.unlessBusy(() => requests.addOffsets(transaction, this.options.group), signal)];
+    if (partitions.length > 0) {
+      begun.unshift(this.unlessBusy(() => requests.addPartitions(transaction, partitions), signal));
+    }
+    return all(begun);
   }
 
   /** The n-th round holds the n-th batch of each partition: their order within a partition is that of their sequences. */
@@ -167,6 +187,10 @@ export class TransactionalProducer {
 async function all(requests: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(requests);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function thrownAway(): FraudstreamError {
+  return new FraudstreamError('FS_KAFKA_FENCED', 'the producer was thrown away after an error');
 }
 
 function placeOf({ topic, partition }: TopicPartition): TopicPartition {

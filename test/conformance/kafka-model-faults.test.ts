@@ -377,14 +377,26 @@ describe('model of Kafka: sink and output log', () => {
 
   it('the tail is that of committed output', async () => {
     const { sink, outputLog, decision, backend } = await makeOutput();
-    expect(await outputLog.tail(1)).toEqual({ lastDecision: null, lastDeadLetter: null, untouched: true });
+    expect(await outputLog.tail(1)).toEqual({
+      lastDecision: null,
+      lastDeadLetter: null,
+      lastFlagged: null,
+      firstOpen: null,
+      untouched: true,
+    });
     const headers: RecordHeaders = {
       topic: Buffer.from('t'),
       partition: Buffer.from('1'),
       offset: Buffer.from('17'),
     };
     await sink.write([decision(3), decision(4), { ...decision(0), stream: 'dead-letter', headers }]);
-    expect(await outputLog.tail(1)).toEqual({ lastDecision: 4, lastDeadLetter: 17, untouched: false });
+    expect(await outputLog.tail(1)).toEqual({
+      lastDecision: 4,
+      lastDeadLetter: 17,
+      lastFlagged: null,
+      firstOpen: null,
+      untouched: false,
+    });
     const producer = new TransactionDriver(backend, 'out');
     await producer.init();
     const place = { topic: NAMES.decisions, partition: 1 };

@@ -158,7 +158,7 @@ describe('output tail', () => {
 
   it('nothing was ever written; something was aborted; all was deleted', async () => {
     const { out, log } = await setUp();
-    const nothing = { lastDecision: null, lastDeadLetter: null };
+    const nothing = { lastDecision: null, lastDeadLetter: null, lastFlagged: null, firstOpen: null };
     expect(await log.tail(1)).toEqual({ ...nothing, untouched: true });
     const steps = await newSteps(`${out}-0`);
     await steps.all(out, [decision('in', 0, 1)], false);

@@ -2,8 +2,21 @@ import type { Fleet } from './fleet.ts';
 import type { Life } from './life.ts';
 import type { FaultKind, PlannedFault } from './plan.ts';
 import type { Random } from './random.ts';
-import { commandsFare, commitAtTakeover, cutOff, failoverInFlush, requestsFare, trap } from './request-faults.ts';
+import {
+  commandsFare,
+  commitAtKill,
+  commitAtTakeover,
+  cutOff,
+  failoverInFlush,
+  requestsFare,
+  trap,
+} from './request-faults.ts';
 import { INPUT, OUTPUTS, type World } from './world.ts';
+
+/** shorter than the session of a member */
+const BROKER_AWAY_MS_MAX = 2_000;
+/** until its partitions are taken over */
+const QUIET_MS = 6_000;
 
 /** Lets the faults of a plan happen, and ends them all when their time is over. */
 export class FaultInjector {
@@ -16,6 +29,8 @@ export class FaultInjector {
   private readonly fleet: Fleet;
   private readonly random: Random;
   private over = false;
+  /** no fault begins before, ms */
+  private quietUntilMs = -1;
 
   constructor(world: World, fleet: Fleet) {
     this.world = world;
@@ -28,7 +43,7 @@ export class FaultInjector {
       this.world.scheduler.schedule(atMs, `fault: ${kind}`, () => {
         if (this.over) return;
         this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-        this.happen(kind);
+        if (this.world.scheduler.elapsedMs >= this.quietUntilMs) this.happen(kind);
       });
     }
   }
@@ -43,6 +58,7 @@ export class FaultInjector {
     this.scoringStallsUntilMs = -1;
     world.kafka.transactions.available = true;
     world.kafka.groupsAvailable = true;
+    world.kafka.transactions.forgets = () => false;
     for (const name of world.kafka.topicNames()) {
       for (const log of world.kafka.topic(name).partitions) log.available = true;
     }
@@ -99,6 +115,8 @@ export class FaultInjector {
         const log = kafka.log(topic, random.int(0, world.plan.partitions - 1));
         return this.for(300, 4_000, (away) => (log.available = !away));
       }
+      case 'broker killed':
+        return commitAtKill(world, random, () => this.restartBroker());
       case 'cut off': {
         const life = fleet.some(random);
         if (life !== null) cutOff(world, life, scheduler.elapsedMs + random.int(1_000, 10_000));
@@ -147,6 +165,26 @@ export class FaultInjector {
       case 'poison':
         return this.poison();
     }
+  }
+
+  /**
+   * All that is there is away for a while. Of the markers on their way, some are written; the others are forgotten. Nothing else
+   * happens until they are written after all: a takeover that is killed between the requests of its own end marker has the
+   * coordinator write another one, and what Kafka has lost by then nobody brings back.
+   */
+  private restartBroker(): void {
+    const { kafka, scheduler } = this.world;
+    if (this.over || scheduler.elapsedMs < this.quietUntilMs) return;
+    this.quietUntilMs = scheduler.elapsedMs + BROKER_AWAY_MS_MAX + QUIET_MS;
+    this.world.requestFates.length = 0;
+    this.world.redisFates.length = 0;
+    const logs = kafka.topicNames().flatMap((name) => kafka.topic(name).partitions);
+    this.for(300, BROKER_AWAY_MS_MAX, (away) => {
+      kafka.transactions.forgets = () => away && this.random.chance(0.7);
+      kafka.transactions.available = !away;
+      kafka.groupsAvailable = !away;
+      for (const log of logs) log.available = !away;
+    });
   }
 
   /** One of the next records ends each process that decodes it. Nobody has seen it yet: else it would have ended somebody. */

@@ -3,7 +3,7 @@ import { SCHEMA_TYPES } from '../../src/codec/schemas.ts';
 import { RunGroup } from '../../src/commands/run-group.ts';
 import { AtLeastOncePublisher, ExactlyOncePublisher, type Publisher } from '../../src/delivery/publisher.ts';
 import { TransactionalProducer } from '../../src/delivery/transactional-producer.ts';
-import type { Decision } from '../../src/domain/decision.ts';
+import type { Decision, FlaggedTransaction } from '../../src/domain/decision.ts';
 import type { FraudstreamError } from '../../src/domain/errors.ts';
 import type { Delivery } from '../../src/domain/log-mark.ts';
 import { SILENT_LOGGER } from '../../src/domain/logger.ts';
@@ -29,6 +29,7 @@ const TICK_MS = 100;
 const OUTPUT_BATCH_BYTES = 3_000;
 
 const DECISION_TYPE = SCHEMA_TYPES.decision;
+const FLAGGED_TYPE = SCHEMA_TYPES.flagged;
 
 /** A process: the program's own code from the group's calls on, over models of all that is outside. */
 export class Instance {
@@ -127,6 +128,7 @@ export class Instance {
           decisionsTopic: OUTPUTS.decisions,
           deadLetterTopic: OUTPUTS['dead-letter'],
           decisionPlace: placeOf,
+          ...(delivery === 'exactly-once' ? { flagged: { topic: OUTPUTS.flagged, place: flaggedPlaceOf } } : {}),
           deadLetterHeaders: DEAD_LETTER_HEADERS,
           decisions: delivery === 'at-least-once' ? 5_000 : 1,
         }),
@@ -156,6 +158,15 @@ export class Instance {
         partitioner: 'count',
       },
     );
+  }
+}
+
+function flaggedPlaceOf(value: Buffer): Pick<InputRecord, 'topic' | 'partition' | 'offset'> | null {
+  try {
+    const { decision } = FLAGGED_TYPE.fromBuffer(value) as FlaggedTransaction;
+    return { topic: decision.input_topic, partition: decision.input_partition, offset: decision.input_offset };
+  } catch {
+    return null;
   }
 }
 

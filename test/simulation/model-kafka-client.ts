@@ -149,6 +149,17 @@ export class ModelKafkaClient implements TransactionRequests {
     });
   }
 
+  /** The first record behind the last stable offset, or null. */
+  firstOpen(topic: string, partition: number): Promise<InputRecord | null> {
+    return this.network.call('Fetch', () => {
+      const log = this.kafka.log(topic, partition);
+      log.checkAvailable();
+      if (log.lastStableOffset >= log.end) return null;
+      const { batches } = log.fetch(log.lastStableOffset, false, 1);
+      return batches.flatMap(({ records }) => records).find(({ offset }) => offset >= log.lastStableOffset) ?? null;
+    });
+  }
+
   identity(topic: string): Promise<InputIdentity> {
     const { kafka } = this;
     return this.network.call('Metadata', () => {

@@ -6,8 +6,12 @@ import type { ModelKafkaClient } from './model-kafka-client.ts';
 
 /** The real search through the end of the output, over the model's logs. */
 export function modelOutputLog(client: ModelKafkaClient, options: OutputLogOptions): OutputLog {
-  const reader: Pick<LogReader, 'deadlineMs' | 'stableRange' | 'range' | 'partitionCount' | 'read' | 'tooLong'> = {
+  const reader: Pick<
+    LogReader,
+    'deadlineMs' | 'firstOpen' | 'stableRange' | 'range' | 'partitionCount' | 'read' | 'tooLong'
+  > = {
     deadlineMs: Number.POSITIVE_INFINITY,
+    firstOpen: (topic, partition) => client.firstOpen(topic, partition),
     stableRange: async (topic, partition) => {
       const { start, stable } = await client.range(topic, partition);
       return { start, end: stable };

@@ -17,6 +17,10 @@ interface TransactionalId {
   /** keys of partitions, of topics or of offsets */
   readonly partitions: Set<string>;
   startedMs: number;
+  /** where the marker of a commit was never written, until another marker of this id is */
+  readonly forgotten: Set<string>;
+  /** its broker died with a marker unwritten, and its connections with it: its next request is not served */
+  cut: boolean;
 }
 
 export interface MarkerTarget {
@@ -37,6 +41,11 @@ const MARKER_RETRY_MS = 100;
 export class TransactionCoordinatorModel {
   /** false: answers NOT_COORDINATOR, as while it is elected or loads */
   available = true;
+  /**
+   * True for a partition without a leader, which a coordinator of 4.x takes for deleted: its marker is never written, and the
+   * transaction is completed all the same (KAFKA-20734). So it goes when a single broker is killed and comes back.
+   */
+  forgets: (key: string) => boolean = () => false;
   private readonly ids = new Map<string, TransactionalId>();
   private readonly time: ModelTime;
   private readonly target: MarkerTarget;
@@ -61,7 +70,16 @@ export class TransactionCoordinatorModel {
     let found = this.ids.get(id);
     if (found === undefined) {
       const producerId = this.newProducerId();
-      found = { producerId, epoch: -1, timeoutMs, state: 'empty', partitions: new Set(), startedMs: -1 };
+      found = {
+        producerId,
+        epoch: -1,
+        timeoutMs,
+        state: 'empty',
+        partitions: new Set(),
+        startedMs: -1,
+        forgotten: new Set(),
+        cut: false,
+      };
       this.ids.set(id, found);
     }
     switch (found.state) {
@@ -78,6 +96,7 @@ export class TransactionCoordinatorModel {
           found.producerId = this.newProducerId();
           found.epoch = 0;
         } else found.epoch++;
+        found.cut = false;
         found.state = 'empty';
         found.timeoutMs = timeoutMs;
         return { producerId: found.producerId, epoch: found.epoch };
@@ -138,6 +157,11 @@ export class TransactionCoordinatorModel {
     return { state, producerId, epoch, open: [...partitions] };
   }
 
+  /** Whether what this transaction committed here waits for a marker that nobody will write. */
+  hasForgotten(id: string, key: string): boolean {
+    return this.ids.get(id)?.forgotten.has(key) === true;
+  }
+
   /** As after `transactional.id.expiration.ms` without a transaction. */
   expire(id: string): void {
     const state = this.ids.get(id)?.state;
@@ -149,6 +173,7 @@ export class TransactionCoordinatorModel {
     const found = this.ids.get(id);
     if (found === undefined || found.producerId !== producerId) throw unknown(id, producerId);
     if (found.epoch !== epoch) throw fenced(id, epoch, found.epoch);
+    if (found.cut) throw new ModelKafkaError('NOT_COORDINATOR', `the connections of ${id} were cut`);
     return found;
   }
 
@@ -171,8 +196,16 @@ export class TransactionCoordinatorModel {
     };
     const send = (key: string, delayMs: number): void => {
       this.time.schedule(delayMs, () => {
+        if (this.forgets(key)) {
+          if (commit) found.forgotten.add(key);
+          found.cut = true;
+          found.partitions.delete(key);
+          complete();
+          return;
+        }
         try {
           this.target.write(key, producerId, epoch, commit);
+          found.forgotten.delete(key);
         } catch (thrown) {
           if (thrown instanceof ModelKafkaError && thrown.broker === 'NOT_LEADER_OR_FOLLOWER') {
             send(key, MARKER_RETRY_MS);

@@ -17,6 +17,7 @@ export const FAULTS = [
   'requests refused',
   'coordinator away',
   'leader away',
+  'broker killed',
   'cut off',
   'upstream hangs',
   'redis failover',

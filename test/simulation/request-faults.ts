@@ -72,6 +72,18 @@ export function commitAtTakeover(world: World, random: Random, spring: (life: Li
   });
 }
 
+/** The brokers die right behind the acknowledgement of a commit, or shortly before. */
+export function commitAtKill(world: World, random: Random, spring: () => void): void {
+  let set = true;
+  let passes = random.int(0, 5);
+  world.requestFates.push((kind) => {
+    if (!set || kind !== 'EndTxn' || passes-- > 0) return 'well';
+    set = false;
+    world.scheduler.schedule(random.int(0, 25), 'the brokers are killed', spring);
+    return 'well';
+  });
+}
+
 /** All that these processes send, to Kafka, is lost. */
 export function cutOff(world: World, life: Life, untilMs: number): void {
   world.requestFates.push((_kind, of) => (of === life && world.scheduler.elapsedMs < untilMs ? 'lost' : 'well'));

@@ -149,9 +149,12 @@ export class World {
     const { transactions } = this.kafka;
     const offsets = this.kafka.offsetsOf(LEDGER_GROUP);
     const transaction = transactions.stateOf(keys.transactionalId);
-    // Committed is what the coordinator has decided to commit: its markers follow.
+    // Committed is what the coordinator has decided to commit: its markers follow, or were forgotten and will be written yet.
+    const forgotten = transactions.hasForgotten(keys.transactionalId, this.kafka.offsetsKey(LEDGER_GROUP));
     const decided =
-      transaction?.state === 'prepare-commit' ? offsets.pendingOf(transaction.producerId, INPUT, partition) : null;
+      transaction?.state === 'prepare-commit' || (transaction && forgotten)
+        ? offsets.pendingOf(transaction.producerId, INPUT, partition)
+        : null;
     const found = decided ?? offsets.read(INPUT, partition);
     const { watermark } = stateIn(this.redis.data, keys.state);
     return { committed: found === null ? null : found.offset, watermark };

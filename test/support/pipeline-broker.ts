@@ -46,6 +46,11 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
   /** every offset that was committed, in order */
   readonly commits: number[] = [];
   committed: CommittedOffset | null = null;
+  /** how transactions were ended: true = committed */
+  readonly ends: boolean[] = [];
+  /** of a transaction that was ended, and whose end nobody wrote down: the next one that ends takes it along */
+  private hanging: Open | null = null;
+  private forgets = false;
   private epoch = -1;
   private open: Open | null = null;
   private sequences = new Map<string, number>();
@@ -71,6 +76,11 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
   release(): void {
     this.gate?.open();
     this.gate = null;
+  }
+
+  /** The next commit is acknowledged, and nobody sees it: the coordinator takes it for completed without its markers. */
+  forgetMarkers(): void {
+    this.forgets = true;
   }
 
   count(call: BrokerCall): number {
@@ -120,8 +130,17 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
 
   end(transaction: Transaction, commit: boolean): Promise<void> {
     return this.call('end', async () => {
-      const { records, position } = this.opened(transaction);
+      const ended = this.opened(transaction);
       this.open = null;
+      this.ends.push(commit);
+      if (commit && this.forgets) {
+        this.forgets = false;
+        this.hanging = ended;
+        return;
+      }
+      const records = [...(this.hanging?.records ?? []), ...ended.records];
+      const position = ended.position ?? this.hanging?.position ?? null;
+      this.hanging = null;
       if (!commit) return;
       if (records.length > 0) await this.sink.write(records);
       if (position === null) return;
@@ -140,6 +159,8 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
     return Promise.resolve({
       lastDecision: decisions.at(-1) ?? null,
       lastDeadLetter: letters.length === 0 ? null : Math.max(...letters),
+      lastFlagged: null,
+      firstOpen: null,
       untouched: decisions.length === 0,
     });
   }

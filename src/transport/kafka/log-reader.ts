@@ -26,6 +26,7 @@ export interface ReadStretch {
   readonly bytesFirst: number;
 }
 
+const FIRST_OPEN_BYTES = 65_536;
 const FETCH_BYTES_MAX = 8_388_608;
 const GROWTH = 4;
 const DEADLINE_MS = 60_000;
@@ -65,16 +66,37 @@ export class LogReader {
     return this.leaders.partitionCount(topic);
   }
 
+  /** The first record of the oldest transaction that has no end marker; null when all have one. */
+  async firstOpen(topic: string, partition: number): Promise<InputRecord | null> {
+    const [{ end: from }, { end: to }] = [await this.stableRange(topic, partition), await this.range(topic, partition)];
+    let first: InputRecord | null = null;
+    if (from >= to) return first;
+    const stretch = { topic, partition, from, to, recordsMax: 1, bytesFirst: FIRST_OPEN_BYTES };
+    await this.readAll(stretch, false, (records) => {
+      first = records[0] ?? null;
+      return first === null;
+    });
+    return first;
+  }
+
   /**
    * Hands over the committed records of a stretch in offset order until `take` returns false, the stretch ends, or the
    * last stable offset is reached. What retention has deleted is passed over. A batch that cannot be read is one record.
    */
-  async read(stretch: ReadStretch, take: (records: readonly InputRecord[]) => boolean): Promise<void> {
+  read(stretch: ReadStretch, take: (records: readonly InputRecord[]) => boolean): Promise<void> {
+    return this.readAll(stretch, true, take);
+  }
+
+  private async readAll(
+    stretch: ReadStretch,
+    readCommitted: boolean,
+    take: (records: readonly InputRecord[]) => boolean,
+  ): Promise<void> {
     const { topic, partition, from, to, recordsMax } = stretch;
     const place = { topic, partition, offset: from };
     await this.know(topic);
     const stream = new RecordStream(topic, partition, from, {
-      readCommitted: true,
+      readCommitted,
       recordsMax,
       bytesMax: VALUE_BYTES_MAX,
     });
@@ -95,7 +117,7 @@ export class LogReader {
         throw this.tooLong(topic, partition, stream.position, Math.min(to, stableEnd));
       }
       try {
-        const fetched = await this.fetch(stream, bytesMax);
+        const fetched = await this.fetch(stream, bytesMax, readCommitted);
         if (fetched === null) {
           // Behind the end there is nothing yet; before the start there is nothing any more.
           const { start } = await readLogRange(this.leaders, topic, partition);
@@ -105,7 +127,7 @@ export class LogReader {
           continue;
         }
         failures = 0;
-        stableEnd = fetched.lastStableOffset;
+        stableEnd = readCommitted ? fetched.lastStableOffset : fetched.highWatermark;
         stream.push(fetched);
         // A log cleaner may leave nothing between here and the end of what is stable: then we wait, until the deadline.
         if (fetched.records.length === 0 && stream.position < stableEnd) await pauseFor(PAUSE_MS);
@@ -134,7 +156,11 @@ export class LogReader {
   }
 
   /** null when the offset is not in the log */
-  private async fetch(stream: RecordStream, bytesMax: number): Promise<FetchedPartition | null> {
+  private async fetch(
+    stream: RecordStream,
+    bytesMax: number,
+    readCommitted: boolean,
+  ): Promise<FetchedPartition | null> {
     const { topic, partition, fetchOffset } = stream;
     const doing = `cannot read ${topic}/${partition}`;
     const broker = await this.leaders.leader(topic, partition);
@@ -143,7 +169,7 @@ export class LogReader {
       bytesMin: 0,
       bytesMax,
       partitionBytesMax: bytesMax,
-      readCommitted: true,
+      readCommitted,
     });
     const timeoutMs = this.client.requestTimeoutMs;
     const response = decodeFetch(await sendRaw(broker, 1, { ...FETCH_API, body: [body], timeoutMs }));

@@ -13,6 +13,8 @@ export interface OutputLogOptions {
   readonly inputTopic: string;
   readonly decisionsTopic: string;
   readonly deadLetterTopic: string;
+  /** the flagged payments, where they are a witness too: each in the partition of its input */
+  readonly flagged?: { readonly topic: string; readonly place: (value: Buffer) => InputPlace | null };
   /** which input a decision decides; null when these bytes are not a decision of ours */
   readonly decisionPlace: (value: Buffer) => InputPlace | null;
   /**
@@ -44,12 +46,46 @@ export class KafkaOutputLog implements OutputLog {
 
   async tail(partition: number): Promise<OutputTail> {
     const { decisionsTopic } = this.options;
-    const [whole, lastDecision, lastDeadLetter] = await Promise.all([
+    const [whole, lastDecision, lastDeadLetter, lastFlagged, firstOpen] = await Promise.all([
       this.reader.range(decisionsTopic, partition),
       this.lastDecision(partition),
       this.lastDeadLetter(partition),
+      this.lastFlagged(partition),
+      this.firstOpen(partition),
     ]);
-    return { lastDecision, lastDeadLetter, untouched: whole.start === 0 && lastDecision === null };
+    const untouched = whole.start === 0 && lastDecision === null;
+    return { lastDecision, lastDeadLetter, lastFlagged, firstOpen, untouched };
+  }
+
+  private async lastFlagged(partition: number): Promise<number | null> {
+    const { flagged } = this.options;
+    if (flagged === undefined) return null;
+    let last: number | null = null;
+    await this.backwards(flagged.topic, partition, (records) => {
+      for (const { value } of records) {
+        const place = value === null ? null : flagged.place(value);
+        if (place !== null && this.isOurs(place, partition)) last = place.offset;
+      }
+      return () => last === null;
+    });
+    return last;
+  }
+
+  private async firstOpen(partition: number): Promise<number | null> {
+    const { decisionsTopic, decisionPlace, deadLetterTopic, deadLetterHeaders, flagged } = this.options;
+    const count = await this.reader.partitionCount(deadLetterTopic);
+    const [decision, letter, other] = await Promise.all([
+      this.reader.firstOpen(decisionsTopic, partition),
+      this.reader.firstOpen(deadLetterTopic, partition % count),
+      flagged === undefined ? null : this.reader.firstOpen(flagged.topic, partition),
+    ]);
+    const places = [
+      decision?.value ? decisionPlace(decision.value) : null,
+      letter ? placeOf(letter.headers, deadLetterHeaders) : null,
+      other?.value && flagged !== undefined ? flagged.place(other.value) : null,
+    ];
+    const offsets = places.flatMap((place) => (place !== null && this.isOurs(place, partition) ? [place.offset] : []));
+    return offsets.length === 0 ? null : Math.min(...offsets);
   }
 
   /** Windows come newest first, so the highest of the last `decisions` ones is known when so many were seen. */

@@ -44,7 +44,7 @@ function well(change: Partial<Facts> = {}): Facts {
     log: LOG,
     committed: { offset: 100, position: position(100) },
     sibling: null,
-    output: { lastDecision: 99, lastDeadLetter: 40, untouched: false },
+    output: { lastDecision: 99, lastDeadLetter: 40, lastFlagged: null, firstOpen: null, untouched: false },
     state: { watermark: 90, fingerprint: 'layout', note: 'note' },
     note: { mark: mark(89), knownSinceMs: 0 },
     recordAtPosition: 'hash 99',
@@ -175,7 +175,9 @@ describe('what an operator accepts', () => {
     ],
     [
       'with lost decisions',
-      well({ output: { lastDecision: 70, lastDeadLetter: null, untouched: false } }),
+      well({
+        output: { lastDecision: 70, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: false },
+      }),
       'FS_OUTPUT_MISMATCH',
       redecide(71),
       71,
@@ -184,7 +186,9 @@ describe('what an operator accepts', () => {
     ],
     [
       'with lost decisions that stay lost',
-      well({ output: { lastDecision: 70, lastDeadLetter: null, untouched: false } }),
+      well({
+        output: { lastDecision: 70, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: false },
+      }),
       'FS_OUTPUT_MISMATCH',
       skip(),
       100,
@@ -193,7 +197,9 @@ describe('what an operator accepts', () => {
     ],
     [
       'with an empty output',
-      well({ output: { lastDecision: null, lastDeadLetter: null, untouched: true } }),
+      well({
+        output: { lastDecision: null, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: true },
+      }),
       'FS_OUTPUT_MISMATCH',
       skip(),
       100,

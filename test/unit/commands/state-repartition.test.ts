@@ -35,7 +35,7 @@ function facts(partition: number, partitions: number | null, change: Partial<Fac
     log: { ...NEW, compacted: false },
     committed: partitions === null ? null : { offset: 100, position },
     sibling: null,
-    output: { lastDecision: 99, lastDeadLetter: null, untouched: false },
+    output: { lastDecision: 99, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: false },
     state: partitions === null ? none : { watermark: 100, fingerprint: 'layout', note: 'n' },
     note: partitions === null ? null : { mark, knownSinceMs: 0 },
     recordAtPosition: 'h',

@@ -2,6 +2,7 @@ import { planAcquisition, type Acquisition, type AcquisitionOptions } from '../.
 import type { Committed, Facts } from '../../../src/delivery/facts.ts';
 import type { Position } from '../../../src/delivery/position.ts';
 import type { LogMark } from '../../../src/domain/log-mark.ts';
+import type { OutputTail } from '../../../src/transport/output-log.ts';
 
 const OPTIONS: AcquisitionOptions = { delivery: 'exactly-once', fingerprint: 'layout-1', startPolicy: 'earliest' };
 export const LOG = { clusterId: 'c1', topicId: 't1', partitions: 4 };
@@ -31,7 +32,7 @@ function facts({ position = {}, mark = {}, facts: more = {} }: Change = {}): Fac
     log: { ...LOG, compacted: false },
     committed: { offset: committed.offset, position: committed },
     sibling: null,
-    output: { lastDecision: 58, lastDeadLetter: 59, untouched: false },
+    output: { lastDecision: 58, lastDeadLetter: 59, lastFlagged: null, firstOpen: null, untouched: false },
     state: { watermark: 40, fingerprint: 'layout-1', note: 's1' },
     note: { mark: { ...MARK, lastOffset: 39, lastHash: 'hash-39' }, knownSinceMs: 1_000 },
     recordAtPosition: 'hash-59',
@@ -44,11 +45,17 @@ export const NO_STATE = { state: { watermark: null, fingerprint: null, note: nul
 export const NOTHING: Partial<Facts> = {
   ...NO_STATE,
   committed: null,
-  output: { lastDecision: null, lastDeadLetter: null, untouched: true },
+  output: { lastDecision: null, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: true },
   recordAtPosition: null,
 };
 export const output = (lastDecision: number | null, lastDeadLetter: number | null = null, untouched = false) => ({
-  facts: { output: { lastDecision, lastDeadLetter, untouched } },
+  facts: { output: { lastDecision, lastDeadLetter, lastFlagged: null, firstOpen: null, untouched } },
+});
+/** Output that fits otherwise. */
+export const witness = (change: Partial<OutputTail>): Change => ({
+  facts: {
+    output: { lastDecision: 58, lastDeadLetter: 59, lastFlagged: 58, firstOpen: null, untouched: false, ...change },
+  },
 });
 export const setTo = (offset: number, more: Partial<Facts> = {}): Change => ({
   facts: { committed: { offset, position: 'foreign' }, recordAtPosition: null, ...more },

@@ -2,7 +2,18 @@ import { describe, expect, it } from 'vitest';
 import type { AcquisitionOptions } from '../../../src/delivery/acquisition.ts';
 import type { ErrorCode } from '../../../src/domain/errors.ts';
 import type { LogMark } from '../../../src/domain/log-mark.ts';
-import { LOG, MARK, NO_STATE, NOTHING, output, plan, setTo, siblingAt, type Change } from './acquisition-facts.ts';
+import {
+  type Change,
+  LOG,
+  MARK,
+  NO_STATE,
+  NOTHING,
+  output,
+  plan,
+  setTo,
+  siblingAt,
+  witness,
+} from './acquisition-facts.ts';
 
 describe('what does not fit together halts the partition', () => {
   const other = (what: Partial<LogMark>): Change => ({
@@ -153,6 +164,13 @@ describe('what does not fit together halts the partition', () => {
       'decisions beyond the position',
       output(60),
       /is at 60, but its output reaches input 60: .*--skip --to 61; to decide 60 to 60 again: .*--redecide/,
+    ],
+    ['FS_OUTPUT_MISMATCH', 'flagged payments beyond the position', witness({ lastFlagged: 61 }), /reaches input 61/],
+    [
+      'FS_OUTPUT_MISMATCH',
+      'output before the position that has no end marker',
+      witness({ firstOpen: 59 }),
+      /output of input 59 waits for the end of its transaction/,
     ],
     ['FS_OUTPUT_MISMATCH', 'dead letters beyond the position', output(58, 63), /reaches input 63/],
     [

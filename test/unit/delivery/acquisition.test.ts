@@ -1,7 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import type { Acquisition } from '../../../src/delivery/acquisition.ts';
 import type { Facts } from '../../../src/delivery/facts.ts';
-import { LOG, MARK, NO_STATE, NOTHING, output, plan, POSITION, siblingAt, type Change } from './acquisition-facts.ts';
+import {
+  LOG,
+  MARK,
+  NO_STATE,
+  NOTHING,
+  output,
+  plan,
+  POSITION,
+  siblingAt,
+  witness,
+  type Change,
+} from './acquisition-facts.ts';
 
 const OF_STATE = { watermark: 40, readFrom: 40, knownSinceMs: 1_000, rebuilt: '', warnings: [] };
 
@@ -32,6 +43,17 @@ describe('everything fits together', () => {
   it('at-least-once: output beyond the position repeats', () => {
     const found = plan({ mark: { delivery: 'at-least-once' }, ...output(80, 81) }, { delivery: 'at-least-once' });
     expect(found.position.offset).toBe(60);
+  });
+});
+
+describe('output that has no end marker', () => {
+  it('from the position on is to be aborted: nothing halts', () => {
+    expect(plan(witness({ firstOpen: 60 })).position).toEqual(POSITION);
+  });
+
+  it('says nothing of an at-least-once position', () => {
+    const change = { mark: { delivery: 'at-least-once' as const }, ...witness({ firstOpen: 3 }) };
+    expect(plan(change, { delivery: 'at-least-once' }).position.offset).toBe(60);
   });
 });
 

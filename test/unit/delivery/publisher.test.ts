@@ -50,6 +50,20 @@ describe('exactly-once', () => {
     expect(requests.events.filter((one) => one === 'end')).toHaveLength(1);
   });
 
+  it('ends what was left open wherever it writes', async () => {
+    const { producer, requests } = producerDesk();
+    const publisher = new ExactlyOncePublisher({ key: KEY, producer }, placeOf);
+    await publisher.fence(CALM);
+    await publisher.settle(false, CALM);
+    const [, , partitions] = requests.arguments.find(([name]) => name === 'addPartitions')!;
+    expect(partitions).toEqual(
+      ['out.decisions', 'out.flagged', 'out.dead-letter'].map((topic) => ({ topic, partition: 3 })),
+    );
+    expect(requests.arguments.at(-1)).toEqual(['end', expect.anything(), false]);
+    expect(requests.batches).toEqual([]);
+    expect(requests.events).not.toContain('commitOffset');
+  });
+
   it('hands on what went wrong', async () => {
     const { producer, requests } = producerDesk();
     const publisher = new ExactlyOncePublisher({ key: KEY, producer }, placeOf);
@@ -117,6 +131,14 @@ describe('at-least-once', () => {
     expect(pauses).toHaveLength(when === 'before' ? 0 : 1);
     expect(sink.records).toEqual([]);
     expect(requests.events).not.toContain('commitOffset');
+  });
+
+  it('ends what was left open of its position alone', async () => {
+    const { publisher, requests } = await desk();
+    await publisher.settle(true, CALM);
+    expect(requests.events).not.toContain('addPartitions');
+    expect(requests.events).toContain('addOffsets');
+    expect(requests.arguments.at(-1)).toEqual(['end', expect.anything(), true]);
   });
 
   it('commits the position alone where there is no output', async () => {

@@ -72,6 +72,27 @@ describe('a transaction', () => {
   });
 });
 
+describe('settling', () => {
+  it('goes before and behind commits under one identity, and waits out a transaction that is being completed', async () => {
+    const { producer, requests, pauses } = await fenced();
+    requests.answer('addOffsets', 'FS_KAFKA_BUSY');
+    await producer.settle([{ topic: 'a', partition: 0 }], false, CALM);
+    expect(pauses).toHaveLength(1);
+    await producer.commit([record('a')], POSITION, CALM);
+    expect(requests.identities).toHaveLength(1);
+    expect(requests.batches[0]![0]!.sequence).toBe(0);
+  });
+
+  it.each(['addPartitions', 'addOffsets', 'end'] as const)('throws its identity away when %s fails', async (name) => {
+    const { producer, requests } = await fenced();
+    requests.answer(name, 'FS_KAFKA_UNAVAILABLE');
+    await expect(producer.settle([{ topic: 'a', partition: 0 }], true, CALM)).rejects.toMatchObject({
+      code: 'FS_KAFKA_UNAVAILABLE',
+    });
+    await expect(producer.settle([], false, CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+  });
+});
+
 describe('sequence numbers', () => {
   it('go on from transaction to transaction, by partition', async () => {
     const { producer, requests } = await fenced();

@@ -118,7 +118,7 @@ describe('an idle partition', () => {
     await settle();
     const handled = world.handle(worker, 10, 20);
     await settle();
-    expect(world.broker.count('addPartitions')).toBe(2);
+    expect(world.broker.count('addPartitions')).toBe(3);
     world.broker.release();
     await handled;
     expect(world.commits).toEqual([0, 5, 10, 10, 20]);

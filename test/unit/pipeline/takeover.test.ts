@@ -75,6 +75,51 @@ describe('becoming the owner', () => {
   });
 });
 
+describe('a commit whose markers the coordinator forgot', () => {
+  it('is committed to its end when the state knows of it, and nothing is decided again', async () => {
+    const world = await World.of(20);
+    const worker = world.worker();
+    await world.run(worker, 10);
+    world.broker.forgetMarkers();
+    await world.handle(worker, 10, 20);
+    await worker.release(true);
+    expect([world.committedAt, (await world.store.readState()).watermark]).toEqual([10, 20]);
+    expect(await world.worker().acquire()).toBe(20);
+    expect(world.visible()).toEqual(await undisturbed(20));
+    expect(world.committedAt).toBe(20);
+  });
+
+  it('is aborted when nobody has seen anything of it: decided again, and seen once', async () => {
+    const world = await World.of(20);
+    const worker = world.worker();
+    await world.run(worker, 10);
+    await worker.release(true);
+    const next = world.worker();
+    await next.acquire();
+    world.broker.forgetMarkers();
+    await world.handle(next, 10, 20);
+    expect(await world.run(world.worker(), 20)).toBe(10);
+    expect(world.visible()).toEqual(await undisturbed(20));
+  });
+
+  it('halts as before when there was none: the state is ahead all the same', async () => {
+    const world = await decidedTo(20, 20);
+    const { broker, sink } = world;
+    broker.committed = null;
+    sink.records.splice(0);
+    const ends = broker.ends.length;
+    await expect(world.worker().acquire()).rejects.toMatchObject({ code: 'FS_POSITION_LOST' });
+    expect(broker.ends.slice(ends)).toEqual([true]);
+  });
+
+  it('gives way when the group has moved on meanwhile', async () => {
+    const world = await decidedTo(20, 20);
+    world.broker.committed = null;
+    world.confirmations.push(null, null, fenced());
+    await expect(world.worker().acquire()).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+  });
+});
+
 describe('what was decided', () => {
   it('is folded silently: no output, and the commit does not move', async () => {
     const world = await decidedTo(20, 10);
