@@ -14,7 +14,11 @@ function needsOf(settings: Settings): Need[] {
   return [
     { resource: 'topic', name: settings['topics.transactions'], operations: ['Read'] },
     { resource: 'topic', name: settings['topics.decisions'], operations: ['Read', 'Write'] },
-    { resource: 'topic', name: settings['topics.flagged'], operations: ['Write'] },
+    {
+      resource: 'topic',
+      name: settings['topics.flagged'],
+      operations: settings.delivery === 'exactly-once' ? ['Read', 'Write'] : ['Write'],
+    },
     { resource: 'topic', name: settings['topics.dead-letter'], operations: ['Read', 'Write'] },
     { resource: 'group', name: groupOf(settings), operations: ['Read'] },
     { resource: 'group', name: ledgerGroupOf(settings), operations: ['Read'] },
