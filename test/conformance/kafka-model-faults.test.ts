@@ -65,6 +65,48 @@ async function makeWorld(options: Parameters<typeof modelBackend>[0] = {}) {
   return { network, backend, kafka: backend.kafka, producer, values };
 }
 
+describe('model of Kafka: forgotten markers', () => {
+  const forgotten = async () => {
+    const world = await makeWorld();
+    const { kafka, producer } = world;
+    await producer.init();
+    await producer.add(PLACE);
+    await producer.addOffsets('g');
+    await producer.produce(PLACE, 0, 'lost');
+    await producer.commitOffset('g', PLACE, 7);
+    kafka.transactions.forgets = () => true;
+    await producer.end(true);
+    kafka.transactions.forgets = () => false;
+    return { ...world, offset: async () => (await world.backend.ledger('g').read('t', 0))?.offset ?? null };
+  };
+
+  it('a commit is acknowledged, and seen by nobody; a new identity changes nothing of that', async () => {
+    const { producer, values, offset, backend } = await forgotten();
+    expect(await outcomeOf(backend.requests().addPartitions(producer.open, [PLACE]))).toBe('FS_KAFKA_UNAVAILABLE');
+    expect(await outcomeOf(producer.initOnce())).toBe('ok');
+    expect([values(), await offset()]).toEqual([[], null]);
+    expect(await backend.range(PLACE)).toEqual({ start: 0, end: 1, stable: 0 });
+  });
+
+  it('the next commit takes it along', async () => {
+    const { producer, values, offset } = await forgotten();
+    await producer.init();
+    await producer.write(PLACE, 0, ['again']);
+    expect([values(), await offset()]).toEqual([['lost', 'again'], null]);
+  });
+
+  it.each([true, false])('an end marker of its own settles it: commit %s', async (commit) => {
+    const { producer, values, offset } = await forgotten();
+    await producer.init();
+    await producer.add(PLACE);
+    await producer.addOffsets('g');
+    await producer.end(commit);
+    expect([values(), await offset()]).toEqual(commit ? [['lost'], 7] : [[], null]);
+    await producer.write(PLACE, 0, ['next']);
+    expect(values()).toEqual(commit ? ['lost', 'next'] : ['next']);
+  });
+});
+
 describe('model of Kafka: offsets', () => {
   it('E6: without a fence the ledger may be read before the marker has come', async () => {
     const { backend, producer } = await makeWorld({ markerDelayMs: () => 300 });

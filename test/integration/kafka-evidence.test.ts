@@ -201,6 +201,44 @@ describe('output tail', () => {
     expect((await log.tail(0)).lastDecision).toBe(44);
   });
 
+  it('the last flagged payment, and the first output in any stream that has no end marker', async () => {
+    const { out, dead } = await setUp();
+    const flagged = await newTopic(2);
+    const place = (value: Buffer) => {
+      const [topic = '', partition, offset] = String(value).split(' ');
+      return offset === undefined ? null : { topic, partition: Number(partition), offset: Number(offset) };
+    };
+    const log = new KafkaOutputLog(reader, {
+      inputTopic: 'in',
+      decisionsTopic: out,
+      deadLetterTopic: dead,
+      decisionPlace: place,
+      flagged: { topic: flagged, place },
+      deadLetterHeaders: { topic: 't', partition: 'p', offset: 'o' },
+    });
+    const mine = await newSteps(`${flagged}-0`);
+    await mine.all(flagged, [decision('in', 0, 5), decision('in', 0, 7)], true);
+    await stableEnd(flagged, 3);
+    expect(await log.tail(0)).toMatchObject({ lastFlagged: 7, firstOpen: null, lastDecision: null });
+    for (const topic of [flagged, out, dead]) await mine.add(topic);
+    await mine.write(flagged, [decision('in', 0, 9), decision('in', 0, 11)]);
+    expect(await log.tail(0)).toMatchObject({ lastFlagged: 7, firstOpen: 9 });
+    await mine.write(out, [decision('in', 0, 8), decision('in', 0, 9)]);
+    await mine.write(dead, [deadLetter('in', 0, 10)]);
+    expect(await log.tail(0)).toMatchObject({ lastFlagged: 7, firstOpen: 8 });
+    expect((await log.tail(1)).firstOpen).toBe(null);
+    await mine.end(true);
+    await stableEnd(flagged, 6);
+    await stableEnd(out, 3);
+    await stableEnd(dead, 2);
+    expect(await log.tail(0)).toMatchObject({ lastFlagged: 11, firstOpen: null, lastDecision: 9, lastDeadLetter: 10 });
+    // of somebody else, in the topic that is shared
+    await mine.add(dead);
+    await mine.write(dead, [deadLetter('in', 5, 3)]);
+    expect((await log.tail(0)).firstOpen).toBe(null);
+    await mine.end(false);
+  });
+
   it('the highest dead letter of the partition among the last thousand', async () => {
     const { out, dead, log } = await setUp(2);
     const steps = await newSteps(`${dead}-0`);
