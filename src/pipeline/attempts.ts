@@ -3,14 +3,16 @@ import type { PartitionStore } from '../state/store.ts';
 
 /** deaths at one position after which the records behind it are taken one by one */
 const DEATHS_BEFORE_SINGLES = 2;
+/** names kept of processes that ended: the count needs no more */
+const DEATHS_MAX = 8;
 /** how many: as many as the batch may have had that nobody survived */
 const SINGLES_MAX = 2_000;
 
 interface Attempt {
   /** the position from which decisions went on */
   readonly offset: number;
-  /** processes that ended there without a step forward */
-  readonly deaths: number;
+  /** processes that seem to have ended there without a step forward, the first one first */
+  readonly deaths: readonly string[];
   readonly processId: string;
   /** the record in hand, when records are taken one by one; -1 = whole batches */
   readonly trying: number;
@@ -20,6 +22,9 @@ interface Attempt {
  * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what was being tried is
  * noted in the store before it is tried. Two deaths at one position, and its records are taken one by one, each noted; the
  * death after that names its record. A position that moves forgets all.
+ *
+ * A process that lost the partition without being able to say so (frozen, cut off) looks as if it had ended. So the note names
+ * its processes, and one that comes back takes its own name out.
  */
 export class Attempts {
   private readonly store: PartitionStore;
@@ -36,7 +41,7 @@ export class Attempts {
 
   /** Records are to be taken one by one, each with `trying` before it. */
   get singly(): boolean {
-    return this.current !== null && this.current.deaths >= DEATHS_BEFORE_SINGLES;
+    return this.current !== null && this.current.deaths.length >= DEATHS_BEFORE_SINGLES;
   }
 
   /**
@@ -45,20 +50,23 @@ export class Attempts {
    */
   async begin(offset: number): Promise<number> {
     const last = parse(await this.store.readAttempt());
-    let deaths = 0;
+    let deaths: readonly string[] = [];
     let poison = -1;
     if (last !== null && last.offset === offset) {
-      deaths = last.processId === this.processId ? last.deaths : last.deaths + 1;
-      if (last.processId !== this.processId && last.trying >= 0 && deaths > DEATHS_BEFORE_SINGLES) {
+      deaths = [...last.deaths, last.processId].filter((one) => one !== this.processId);
+      if (last.processId !== this.processId && last.trying >= 0 && deaths.length > DEATHS_BEFORE_SINGLES) {
         poison = last.trying;
-        deaths = 0;
+        deaths = [];
       }
     }
     this.singles = 0;
     this.current = { offset, deaths, processId: this.processId, trying: -1 };
     if (poison < 0) await this.store.writeAttempt(JSON.stringify(this.current));
-    if (deaths >= DEATHS_BEFORE_SINGLES) {
-      this.log.warn('records are taken one by one: processes have ended at this position', { offset, deaths });
+    if (deaths.length >= DEATHS_BEFORE_SINGLES) {
+      this.log.warn('records are taken one by one: processes have ended at this position', {
+        offset,
+        deaths: deaths.length,
+      });
     }
     return poison;
   }
@@ -100,10 +108,11 @@ function parse(text: string | null): Attempt | null {
   if (text === null) return null;
   try {
     const value = JSON.parse(text) as Partial<Attempt> | null;
-    if (typeof value?.offset !== 'number' || typeof value.deaths !== 'number' || typeof value.trying !== 'number') {
+    if (typeof value?.offset !== 'number' || !Array.isArray(value.deaths) || typeof value.trying !== 'number') {
       return null;
     }
-    return { offset: value.offset, deaths: value.deaths, processId: String(value.processId), trying: value.trying };
+    const deaths = value.deaths.map(String).slice(-DEATHS_MAX);
+    return { offset: value.offset, deaths, processId: String(value.processId), trying: value.trying };
   } catch {
     return null;
   }

@@ -39,6 +39,18 @@ describe('attempts', () => {
     }
   });
 
+  it('a process that comes back has not ended: its name is taken out', async () => {
+    const store = await ScriptedStore.open();
+    await life(store, 'p1', 10);
+    await life(store, 'p2', 10);
+    // p1 had only lost the partition: p2 alone may have ended.
+    expect(await life(store, 'p1', 10, 10)).toMatchObject({ poison: -1, attempts: { singly: false } });
+    // p1 again, after p2: two may have ended, p1 not being one that this process can vouch for.
+    expect(await life(store, 'p3', 10, 11)).toMatchObject({ poison: -1, attempts: { singly: true } });
+    // p2 was alive all the time: p1 and p3 are two, and the record in hand of the third death is not there yet.
+    expect(await life(store, 'p2', 10)).toMatchObject({ poison: -1, attempts: { singly: true } });
+  });
+
   it('a position that moved forgets what was', async () => {
     const store = await ScriptedStore.open();
     await life(store, 'p1', 10);
