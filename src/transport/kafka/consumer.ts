@@ -2,6 +2,7 @@ import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import { backoffMs, pauseFor, settlesWithin } from './backoff.ts';
 import type { KafkaClient } from './client.ts';
 import type { ConsumerHandler, ConsumerOptions, ConsumerProgress } from './consumer-options.ts';
+import { DeadMembers } from './dead-members.ts';
 import { Fetcher } from './fetcher.ts';
 import { kafkaErrorType } from './kafka-errors.ts';
 import type { Cluster } from './kafkajs-internals.ts';
@@ -52,6 +53,7 @@ export class KafkaConsumer {
       heartbeatMs: 1_000,
       rebalanceTimeoutMs: 60_000,
       partitionsMax: Number.MAX_SAFE_INTEGER,
+      mark: null,
       ...options,
     };
   }
@@ -136,7 +138,7 @@ export class KafkaConsumer {
 
   /** Joins again and again over one set of connections, until stopped (returns) or something fails (throws). */
   private async serveConnection(cluster: Cluster, stop: AbortSignal, onJoined: () => void): Promise<void> {
-    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs, mark } = this.options;
     const leaders = new Leaders(cluster);
     await leaders.add(topics);
     this.leaders = leaders;
@@ -146,6 +148,7 @@ export class KafkaConsumer {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       partitionsMax: this.options.partitionsMax,
+      dead: mark === null ? null : new DeadMembers(this.client, groupId, mark),
     });
     try {
       let failures = 0;
