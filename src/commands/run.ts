@@ -131,7 +131,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         sessionTimeoutMs: settings['kafka.session-timeout'],
         ...(settings['kafka.partitions'] === null ? {} : { partitionsMax: settings['kafka.partitions'] }),
         heartbeatMs: Math.ceil(settings['kafka.session-timeout'] / HEARTBEATS_PER_SESSION),
-        mark: ProcessMark.own(),
+        mark: ProcessMark.own(settings['kafka.instance-id']),
       },
       group,
     );

@@ -41,12 +41,12 @@ async function newTopic(name: string): Promise<string> {
 }
 
 /** Of a process that lived on this machine, and has ended. */
-async function markOfTheDead(): Promise<ProcessMark> {
+async function markOfTheDead(instanceId: string | null = null): Promise<ProcessMark> {
   const child = spawn(process.execPath, ['-e', 'setTimeout(() => undefined, 60_000)'], { stdio: 'ignore' });
   const pid = child.pid;
   if (pid === undefined) throw new Error('no child');
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const mark = ProcessMark.own({
+  const mark = ProcessMark.own(instanceId, {
     pid,
     hostname: hostname(),
     read: (path) => (path === '/proc/self/stat' ? stat : readFileSync(path, 'utf8')),
@@ -56,13 +56,6 @@ async function markOfTheDead(): Promise<ProcessMark> {
   const ended = new Promise((done) => child.once('exit', done));
   child.kill('SIGKILL');
   await ended;
-  if (mark === null) throw new Error('this machine has no /proc');
-  return mark;
-}
-
-function ownMark(): ProcessMark {
-  const mark = ProcessMark.own();
-  if (mark === null) throw new Error('this machine has no /proc');
   return mark;
 }
 
@@ -91,9 +84,10 @@ async function silentMember(topic: string, group: string, mark: ProcessMark | nu
   return membership;
 }
 
-function newConsumer(topic: string, group: string): KafkaConsumer {
+function newConsumer(topic: string, group: string, instanceId: string | null = null): KafkaConsumer {
   const handler = new CollectingHandler(() => Promise.resolve(0));
-  const options = { groupId: group, topics: [topic], sessionTimeoutMs: SESSION_MS, heartbeatMs: 100, mark: ownMark() };
+  const mark = ProcessMark.own(instanceId);
+  const options = { groupId: group, topics: [topic], sessionTimeoutMs: SESSION_MS, heartbeatMs: 100, mark };
   const consumer = new KafkaConsumer(client, options, handler);
   closing.push(() => consumer.stop());
   consumer.start();
@@ -115,6 +109,31 @@ describe('a group whose member has died on this machine', () => {
     expect(Date.now() - startMs).toBeLessThan(SOON_MS);
   }, 120_000);
 
+  it('a member with the same instance id is replaced, also where nothing is known of its process; both may live', async () => {
+    const topic = await newTopic('instance');
+    const elsewhere = ProcessMark.own('pod-0', {
+      pid: 1,
+      hostname: 'elsewhere',
+      read: () => {
+        throw new Error('no /proc');
+      },
+      readLink: () => '',
+      probe: () => undefined,
+    });
+    await silentMember(topic, 'instance', elsewhere);
+    const startMs = Date.now();
+    const next = newConsumer(topic, 'instance', 'pod-0');
+    await eventually('it has both partitions', () => has(next, 2));
+    expect(Date.now() - startMs).toBeLessThan(SOON_MS);
+    // an operator's mistake: the first is removed once, joins again, and removes nobody
+    const namesake = newConsumer(topic, 'instance', 'pod-0');
+    await eventually('each has one', () => has(next, 1) && has(namesake, 1));
+    const generation = namesake.progress().generation;
+    await new Promise((done) => setTimeout(done, 3_000));
+    expect(namesake.progress().generation).toBe(generation);
+    expect(next.progress().generation).toBe(generation);
+  }, 120_000);
+
   it('others of the group stay in it', async () => {
     const topic = await newTopic('beside');
     await silentMember(topic, 'beside', await markOfTheDead());
@@ -125,10 +144,10 @@ describe('a group whose member has died on this machine', () => {
   }, 120_000);
 
   it('a member that lives, and one of whom nothing is known, are waited for', async () => {
-    for (const [name, mark] of [['living', ownMark()] as const, ['unknown', null] as const]) {
+    for (const [name, mark] of [['living', ProcessMark.own('a')] as const, ['unknown', null] as const]) {
       const topic = await newTopic(name);
       const member = await silentMember(topic, name, mark);
-      const next = newConsumer(topic, name);
+      const next = newConsumer(topic, name, 'b');
       await eventually('the other wants to join', () => next.progress().state === 'joining');
       await new Promise((done) => setTimeout(done, 2_000));
       expect(next.progress().state).toBe('joining');

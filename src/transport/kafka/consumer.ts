@@ -28,6 +28,7 @@ export class KafkaConsumer {
   private readonly client: KafkaClient;
   private readonly options: Required<ConsumerOptions>;
   private readonly handler: ConsumerHandler;
+  private readonly dead: DeadMembers | null;
   private readonly paused = new Set<string>();
   private stopping = new AbortController();
   private running: Promise<void> | null = null;
@@ -56,6 +57,8 @@ export class KafkaConsumer {
       mark: null,
       ...options,
     };
+    const { groupId, mark } = this.options;
+    this.dead = mark === null ? null : new DeadMembers(client, groupId, mark);
   }
 
   /** Begins to join, and goes on by itself: Kafka being away is waited for, never thrown. */
@@ -138,7 +141,7 @@ export class KafkaConsumer {
 
   /** Joins again and again over one set of connections, until stopped (returns) or something fails (throws). */
   private async serveConnection(cluster: Cluster, stop: AbortSignal, onJoined: () => void): Promise<void> {
-    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs, mark } = this.options;
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
     const leaders = new Leaders(cluster);
     await leaders.add(topics);
     this.leaders = leaders;
@@ -148,7 +151,7 @@ export class KafkaConsumer {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       partitionsMax: this.options.partitionsMax,
-      dead: mark === null ? null : new DeadMembers(this.client, groupId, mark),
+      dead: this.dead,
     });
     try {
       let failures = 0;

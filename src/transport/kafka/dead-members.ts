@@ -6,9 +6,9 @@ import type { ProcessMark } from './process-mark.ts';
 import { ProtocolWriter } from './protocol-bytes.ts';
 
 /**
- * Members of a group whose process has died on this machine. The group waits for them until their session is over, and a
- * process that is started again at once would wait with it: it says goodbye in their place. Kafka takes that from anyone who
- * may read the group. Should it hit a living member, that one joins again, and what it commits meanwhile is fenced as ever.
+ * Members of a group whose process has died on this machine, or whose place this process takes. The group waits for them until
+ * their session is over, and a process that is started again at once would wait with it: it says goodbye for them. Kafka takes
+ * that from anyone who may read the group. Should it hit a living member, that one joins again, and is fenced as ever.
  */
 
 const LEAVE_GROUP = { apiKey: 13, apiVersion: 1, apiName: 'LeaveGroup' } as const;
@@ -20,6 +20,7 @@ export class DeadMembers {
   private readonly group: string;
   private readonly timeoutMs: number;
   private readonly log: KafkaLogger;
+  private hasJoined = false;
 
   constructor(client: KafkaClient, group: string, mark: ProcessMark) {
     this.group = group;
@@ -28,16 +29,22 @@ export class DeadMembers {
     this.log = client.log;
   }
 
+  /** We are in the group. Whoever has our instance id now is no predecessor: two that remove each other would never end. */
+  joined(): void {
+    this.hasJoined = true;
+  }
+
   /**
-   * Ids of members that have certainly died. None when that cannot be found out; a group that is just being joined tells no
-   * marks. Never rejects.
+   * Ids of members that have certainly died, and before we have first joined those with our instance id. None when that cannot
+   * be found out; a group that is just being joined tells no marks. Never rejects.
    */
   async find(coordinator: Broker): Promise<string[]> {
     const { group, mark, timeoutMs, log } = this;
     try {
       const { state, members } = await describeGroup(coordinator, group, timeoutMs, 1);
       if (state !== 'Stable') return [];
-      return members.filter(({ metadata }) => mark.hasDied(userDataOf(metadata))).map(({ memberId }) => memberId);
+      const isDead = (data: Buffer): boolean => mark.hasDied(data) || (!this.hasJoined && mark.hasSameInstance(data));
+      return members.filter(({ metadata }) => isDead(userDataOf(metadata))).map(({ memberId }) => memberId);
     } catch (error) {
       log('debug', 'cannot ask who is in the group', { group, reason: String(error) });
       return [];
@@ -54,7 +61,7 @@ export class DeadMembers {
     const { group, timeoutMs, log } = this;
     try {
       if (!(await this.joinHasArrived(coordinator, answered))) return;
-      log('info', 'members of this machine have died: they leave the group', { group, members: memberIds });
+      log('info', 'members have died: they leave the group', { group, members: memberIds });
       for (const memberId of memberIds) {
         const body = [new ProtocolWriter().string(group).string(memberId).end()];
         // The answer is of no use: the group may have forgotten it by itself meanwhile.

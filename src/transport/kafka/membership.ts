@@ -87,6 +87,7 @@ export class Membership {
       const assigned = Object.entries(mine)
         .filter(([topic]) => topics.includes(topic))
         .flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition })));
+      dead?.joined();
       return { id: joined.generationId, memberId: joined.memberId, assigned };
     } catch (error) {
       this.forget(error);

@@ -20,7 +20,7 @@ export interface ProcessTable {
 }
 
 const FORMAT = 'fraudstream-process-1';
-const MACHINE_CHARACTERS = 32;
+const DIGEST_CHARACTERS = 32;
 /** proc_pid_stat(5): the state is field 3, the start (in ticks since the machine's start) field 22 */
 const START_FIELD = 22 - 3;
 /** it has ended, and its parent has not asked for its exit code */
@@ -34,41 +34,40 @@ const OF_THIS_MACHINE: ProcessTable = {
   probe: (pid) => void process.kill(pid, 0),
 };
 
+/** what is not known; no number and no digest */
+const NOTHING = '-';
+
 export class ProcessMark {
   readonly bytes: Buffer;
   private readonly table: ProcessTable;
   private readonly machine: string;
+  private readonly instance: string;
 
-  private constructor(table: ProcessTable, machine: string, started: string) {
+  private constructor(table: ProcessTable, machine: string, started: string, instance: string) {
     this.table = table;
     this.machine = machine;
-    this.bytes = Buffer.from([FORMAT, machine, table.pid, started].join(' '), 'utf8');
+    this.instance = instance;
+    this.bytes = Buffer.from([FORMAT, machine, table.pid, started, instance].join(' '), 'utf8');
   }
 
-  /** Null where the system does not tell: without /proc, or with the /proc of another process namespace. */
-  static own(table: ProcessTable = OF_THIS_MACHINE): ProcessMark | null {
+  /** @param instanceId a name that no other process has at the same time; null = none */
+  static own(instanceId: string | null = null, table: ProcessTable = OF_THIS_MACHINE): ProcessMark {
+    const instance = instanceId === null ? NOTHING : digest(instanceId);
     try {
       const own = processStat(table.read('/proc/self/stat'));
-      if (own === null || own.pid !== table.pid) return null;
-      // The start of the kernel and the namespace that numbers processes; the name sets clones of one machine apart.
-      const facts = [
-        table.read('/proc/sys/kernel/random/boot_id').trim(),
-        table.readLink('/proc/self/ns/pid'),
-        table.hostname,
-      ];
-      const machine = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, MACHINE_CHARACTERS);
-      return new ProcessMark(table, machine, own.started);
+      // The /proc of another namespace has other numbers.
+      if (own?.pid === table.pid) return new ProcessMark(table, machineOf(table), own.started, instance);
     } catch {
-      return null;
+      // no /proc
     }
+    return new ProcessMark(table, NOTHING, NOTHING, instance);
   }
 
   /** Whether `mark` is of a process of this machine that is no more. False when that is not certain. */
   hasDied(mark: Buffer): boolean {
-    const [format, machine, number, started, ...rest] = mark.toString('utf8').split(' ');
-    const pid = Number(number);
-    if (format !== FORMAT || machine !== this.machine || rest.length > 0) return false;
-    if (!Number.isSafeInteger(pid) || pid <= 0 || started === undefined) return false;
+    const fields = fieldsOf(mark);
+    if (fields === null || fields.machine === NOTHING || fields.machine !== this.machine) return false;
+    const { pid, started } = fields;
     try {
       this.table.probe(pid);
     } catch (error) {
@@ -79,12 +78,36 @@ export class ProcessMark {
     }
     try {
       const now = processStat(this.table.read(`/proc/${pid}/stat`));
-      if (now === null || now.pid !== pid) return false;
+      if (now?.pid !== pid) return false;
       return now.started !== started || ENDED_STATES.includes(now.state);
     } catch {
       return false;
     }
   }
+
+  /** Whether `mark` is of a process with our instance id, wherever it is. */
+  hasSameInstance(mark: Buffer): boolean {
+    return this.instance !== NOTHING && fieldsOf(mark)?.instance === this.instance;
+  }
+}
+
+function fieldsOf(mark: Buffer): { machine: string; pid: number; started: string; instance: string } | null {
+  const [format, machine, number, started, instance, ...rest] = mark.toString('utf8').split(' ');
+  const pid = Number(number);
+  if (format !== FORMAT || machine === undefined || started === undefined || instance === undefined) return null;
+  if (rest.length > 0 || !Number.isSafeInteger(pid) || pid <= 0) return null;
+  return { machine, pid, started, instance };
+}
+
+/** The start of the kernel and the namespace that numbers its processes; the name sets copies of one machine apart. */
+function machineOf(table: ProcessTable): string {
+  const boot = table.read('/proc/sys/kernel/random/boot_id').trim();
+  return digest([boot, table.readLink('/proc/self/ns/pid'), table.hostname].join('\n'));
+}
+
+/** Groups may be described by others: names of machines are not for them. */
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, DIGEST_CHARACTERS);
 }
 
 function processStat(line: string): { pid: number; state: string; started: string } | null {

@@ -46,11 +46,8 @@ class FakeTable implements ProcessTable {
   }
 }
 
-function markOf(table: ProcessTable): ProcessMark {
-  const mark = ProcessMark.own(table);
-  if (mark === null) throw new Error('the table tells all that is needed');
-  return mark;
-}
+const markOf = (table: ProcessTable, instanceId: string | null = null): ProcessMark =>
+  ProcessMark.own(instanceId, table);
 
 /** A process 10 that was there before, and one of number 20 that comes later on the same machine. */
 function twoProcesses(): { earlier: Buffer; table: FakeTable; mark: ProcessMark } {
@@ -106,7 +103,8 @@ describe('the mark of a process', () => {
       text.replace(' 10 ', ' -1 '),
       text.replace(' 10 ', ' 0 '),
       text.replace(' 10 ', ' 1e1x '),
-      text.replace(/ \d+$/, ''),
+      text.replace(/ -$/, ''),
+      text.replace(/ \d+ -$/, ' -'),
       `${text} more`,
     ];
     for (const one of forged) expect(mark.hasDied(Buffer.from(one))).toBe(false);
@@ -121,8 +119,8 @@ describe('the mark of a process', () => {
     expect(mark.hasDied(earlier)).toBe(false);
   });
 
-  it('there is none where the system does not tell, or tells of another namespace', () => {
-    const table = new FakeTable(20, 2_000);
+  it('where the system does not tell, or tells of another namespace, nobody is known to have died', () => {
+    const { earlier } = twoProcesses();
     const silent: ProcessTable = {
       pid: 20,
       hostname: 'host',
@@ -130,14 +128,32 @@ describe('the mark of a process', () => {
         throw Object.assign(new Error('no /proc'), { code: 'ENOENT' });
       },
       readLink: () => '',
-      probe: () => undefined,
+      probe: () => {
+        throw Object.assign(new Error('kill'), { code: 'ESRCH' });
+      },
     };
-    expect(ProcessMark.own(silent)).toBeNull();
-    table.read = (path) => (path === BOOT ? 'boot' : '7 (node) S 1');
-    expect(ProcessMark.own(table)).toBeNull();
+    const odd = new FakeTable(20, 2_000);
+    odd.read = (path) => (path === BOOT ? 'boot' : '7 (node) S 1');
     const inner = new FakeTable(20, 2_000);
     const outer = new FakeTable(4_020, 2_000);
+    outer.processes.set(20, { started: 1 });
     inner.read = (path) => outer.read(path);
-    expect(ProcessMark.own(inner)).toBeNull();
+    for (const table of [silent, odd, inner]) {
+      const mark = markOf(table);
+      expect(mark.hasDied(earlier)).toBe(false);
+      expect(mark.hasDied(markOf({ ...silent, pid: 10 }).bytes)).toBe(false);
+      expect(twoProcesses().mark.hasDied(mark.bytes)).toBe(false);
+    }
+  });
+
+  it('an instance id is known wherever the process was; no id is no instance', () => {
+    const elsewhere = Object.assign(new FakeTable(10, 1_000), { hostname: 'other', boot: 'boot-9' });
+    const here = new FakeTable(20, 2_000);
+    expect(markOf(here, 'pod-0').hasSameInstance(markOf(elsewhere, 'pod-0').bytes)).toBe(true);
+    expect(markOf(here, 'pod-0').hasSameInstance(markOf(elsewhere, 'pod-1').bytes)).toBe(false);
+    expect(markOf(here, 'pod-0').hasSameInstance(markOf(elsewhere).bytes)).toBe(false);
+    expect(markOf(here).hasSameInstance(markOf(elsewhere).bytes)).toBe(false);
+    expect(markOf(here, 'pod-0').hasSameInstance(Buffer.from('pod-0'))).toBe(false);
+    expect(markOf(here, 'pod-0').bytes.toString()).not.toContain('pod-0');
   });
 });
