@@ -3,7 +3,7 @@ import type { UserHistory } from '../state/history.ts';
 
 /** Earlier payments that say what is usual. Bounds the cost of a flagged event. */
 const SAMPLE = 64;
-/** rows that one earlier payment's window is counted over at most */
+/** earlier payments that one earlier payment's window is counted over at most */
 const SCANNED_MAX = SAMPLE * 4;
 
 /**
@@ -44,9 +44,10 @@ class SlidingWindow {
   private readonly rows: UserHistory['rows'];
   private readonly oldest: number;
   private readonly beforeOffset: number;
-  /** rows low … high are counted */
+  /** rows low … high are counted, but for those that are not the event's past: which of them are there depends on the batch */
   private low: number;
   private high: number;
+  private counted = 0;
   private count = 0;
   private sum = 0;
   private readonly values = new Map<number, number>();
@@ -65,9 +66,10 @@ class SlidingWindow {
     const top = step.includesCurrent ? at : at - 1;
     for (; this.high > top; this.high--) if (this.high >= this.low) this.change(this.high, -1);
     this.low = Math.min(this.low, top + 1);
-    const bottom = Math.max(this.oldest, top - SCANNED_MAX + 1);
     const fromMs = rows.timeMs(at) - step.windowMs;
-    while (this.low > bottom && rows.timeMs(this.low - 1) > fromMs) this.change(--this.low, 1);
+    while (this.low > this.oldest && this.counted < SCANNED_MAX && rows.timeMs(this.low - 1) > fromMs) {
+      this.change(--this.low, 1);
+    }
     if (step.aggregate === 'distinct') return this.values.size;
     return step.aggregate === 'count' ? this.count : this.sum;
   }
@@ -75,6 +77,7 @@ class SlidingWindow {
   private change(row: number, by: 1 | -1): void {
     const { step, rows } = this;
     if (rows.offset(row) >= this.beforeOffset) return;
+    this.counted += by;
     if (step.aggregate === 'distinct') {
       const entry = rows.entry(row, step.field);
       if (entry === 0) return;

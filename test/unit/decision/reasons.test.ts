@@ -15,8 +15,15 @@ const HOUR = 3_600_000;
 /** what is usual is read from what the windows of the catalogue keep */
 const MONTH = '  - { name: month, aggregate: count, window: 30d }';
 
-/** Reasons of the last of these payments. */
-function reasonsOf(features: string[], payments: { minutes: number; amount?: number; currency?: string }[]): Reason[] {
+/**
+ * Reasons of the last of these payments.
+ * @param meanwhile payments that were folded by the time when the reasons are found: whether they are there depends on the batch
+ */
+function reasonsOf(
+  features: string[],
+  payments: { minutes: number; amount?: number; currency?: string }[],
+  meanwhile: { minutes: number }[] = [],
+): Reason[] {
   const plan = compilePlan(
     parseCatalogue(['version: 1', 'features:', MONTH, ...features].join('\n'), 'r.yaml'),
     24 * HOUR,
@@ -38,9 +45,15 @@ function reasonsOf(features: string[], payments: { minutes: number; amount?: num
     computeFeatures(plan, view, measures, values, 0);
     history.fold(view);
   });
-  const row = history.rows.upperBound(view.timeMs);
+  const { timeMs, offset: beforeOffset } = view;
+  meanwhile.forEach(({ minutes }, k) => {
+    const event_time = Date.UTC(2026, 0, 1) + minutes * 60_000;
+    extractor.extract(transaction({ transaction_id: `m_${k}`, event_time }), payments.length + k, view);
+    history.fold(view);
+  });
+  const row = history.rows.upperBound(timeMs);
   const currency = payments.at(-1)?.currency ?? 'EUR';
-  return explain(plan, values, 0, { history, sinceMs: -Infinity, row, beforeOffset: view.offset, currency });
+  return explain(plan, values, 0, { history, sinceMs: -Infinity, row, beforeOffset, currency });
 }
 
 const calm = Array.from({ length: 10 }, (_, k) => ({ minutes: k * 600 }));
@@ -49,6 +62,14 @@ const COUNT =
   "  - { name: count_10m, aggregate: count, window: 10m, reason: { text: '{value} payments in 10 min; usually {usual}', at_least: 3, times_usual: 2 } }";
 
 describe('reasons', () => {
+  it('do not depend on later records that were folded in between, not even those of busy users', () => {
+    const busy = Array.from({ length: 700 }, (_, k) => ({ minutes: 9_000 + k / 600 }));
+    const meanwhile = Array.from({ length: 9 }, (_, k) => ({ minutes: 9_001.1 + k / 1_000 }));
+    const alone = reasonsOf([COUNT], [...calm, ...busy]);
+    expect(alone).toMatchObject([{ value: 700, usual: 256 }]);
+    expect(reasonsOf([COUNT], [...calm, ...busy], meanwhile)).toEqual(alone);
+  });
+
   it('say the value and what is usual for this user', () => {
     const [reason] = reasonsOf([COUNT], [...calm, ...burst]);
     expect(reason).toEqual({
