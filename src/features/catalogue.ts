@@ -1,8 +1,8 @@
 /**
  * A feature catalogue as declared in YAML. Pure data; `parse.ts` makes it, `plan.ts` compiles it.
  *
- * Glossary: a window of length L at time t holds the user's events in (t - L, t]. `current` says whether the payment
- * being decided counts as one of them.
+ * Glossary: a window of length L and delay D at time t holds the user's events in (t - D - L, t - D]. `current` says
+ * whether the payment being decided counts as one of them; behind a delay it never does.
  */
 export interface Catalogue {
   readonly features: readonly FeatureDeclaration[];
@@ -25,8 +25,8 @@ export const AGGREGATES = {
   },
   ratio_to_mean: { text: 'amount / mean of earlier payments', window: 'required', of: 'none', where: true },
   ratio_to_max: { text: 'amount / largest of earlier payments', window: 'required', of: 'none', where: true },
-  distinct: { text: 'number of different values', window: 'required', of: 'field', where: false },
-  is_new: { text: '1 when the value was not seen in the window before', window: 'required', of: 'field', where: false },
+  distinct: { text: 'number of different values', window: 'plain', of: 'field', where: false },
+  is_new: { text: '1 when the value was not seen in the window before', window: 'plain', of: 'field', where: false },
   time_since_last: { text: 'seconds since the last earlier payment', window: 'none', of: 'none', where: true },
   time_since_value: {
     text: 'seconds since the last payment with this value',
@@ -46,7 +46,8 @@ export const AGGREGATES = {
 
 interface AggregateRule {
   readonly text: string;
-  readonly window: 'required' | 'none';
+  /** `plain`: required, and without a delay */
+  readonly window: 'required' | 'plain' | 'none';
   readonly of: 'none' | 'field' | 'features';
   readonly where: boolean;
 }
@@ -60,6 +61,8 @@ export interface FeatureDeclaration {
   readonly windowMs: number;
   /** as declared, e.g. `10m`; for words */
   readonly windowText: string;
+  /** ms by which the window ends before the payment; 0 = at it */
+  readonly delayMs: number;
   /** does the payment being decided count in its own window? */
   readonly includesCurrent: boolean;
   /** field of `distinct`, `is_new`, `time_since_value` */

@@ -81,7 +81,7 @@ function programOf({ steps, layout }: Plan): Program {
     measureAt: column((step) => step.measureAt),
     allAt: column((step) => step.allAt),
     windowMs: Float64Array.from(steps, (step) => step.windowMs),
-    distinctAt: column((step) => step.field * layout.windowsMs.length + step.window),
+    distinctAt: column((step) => step.field * layout.plainWindows + step.window),
     field: column((step) => step.field),
     filter: column((step) => step.filter),
     filterBit: column((step) => 1 << step.filter),
@@ -192,12 +192,4 @@ function distanceKm(event: EventView, m: Measures): number {
   const cosines = Math.cos(event.latE7 * radians) * Math.cos(m.locatedLatE7 * radians);
   const h = sinLat * sinLat + cosines * sinLon * sinLon;
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(h)));
-}
-
-/** Bit w is set where window w of an event reaches back to before its history is known (0 = known from the beginning). */
-export function windowsBefore(windowsMs: Float64Array, eventMs: number, knownSinceMs: number): number {
-  if (knownSinceMs === 0) return 0;
-  let mask = 0;
-  for (let w = 0; w < windowsMs.length; w++) if (eventMs - windowsMs[w]! < knownSinceMs) mask |= 1 << w;
-  return mask;
 }

@@ -1,4 +1,5 @@
 import { AGGREGATES, type FeatureDeclaration } from './catalogue.ts';
+import { describeDuration } from './duration.ts';
 import { conditionText, type Plan } from './plan.ts';
 
 /** The catalogue in words, a line per feature: docs/features.md. */
@@ -21,6 +22,10 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
 
 function edgesText(feature: FeatureDeclaration): string {
   if (feature.windowMs === 0) return '';
+  if (feature.delayMs > 0) {
+    const delay = describeDuration(feature.delayMs);
+    return `(t − ${delay} − ${feature.windowText}, t − ${delay}]`;
+  }
   const compared = ['zscore', 'ratio_to_mean', 'ratio_to_max', 'is_new'].includes(feature.aggregate);
   const current = feature.includesCurrent && !compared ? 'this payment included' : 'this payment left out';
   return `(t − ${feature.windowText}, t], ${current}`;

@@ -16,7 +16,7 @@ import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { parseWhere } from './where-conditions.ts';
 
-const FEATURE_KEYS = ['name', 'aggregate', 'window', 'current', 'of', 'where', 'reason', 'description'];
+const FEATURE_KEYS = ['name', 'aggregate', 'window', 'delay', 'current', 'of', 'where', 'reason', 'description'];
 const REASON_KEYS = ['at_least', 'at_most', 'times_usual', 'text', 'unit', 'weight'];
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const WINDOW_MS_MAX = 366 * 86_400_000;
@@ -78,7 +78,8 @@ class CatalogueParser {
     const rule = AGGREGATES[aggregate];
     const window = fields.get('window');
     let windowMs = 0;
-    if (rule.window === 'required') {
+    const windowed = rule.window !== 'none';
+    if (windowed) {
       const text = this.yaml.scalar(window);
       const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
       if (parsed === null || parsed <= 0 || parsed > WINDOW_MS_MAX) {
@@ -90,12 +91,14 @@ class CatalogueParser {
     } else if (window) {
       this.yaml.problem(window.line, `${name}: ${aggregate} has no window`);
     }
+    const delayMs = this.delay(fields.get('delay'), name, aggregate);
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
       windowMs,
       windowText: windowMs === 0 ? '' : describeDuration(windowMs),
-      includesCurrent: this.current(fields, name, rule.window === 'required'),
+      delayMs,
+      includesCurrent: this.current(fields, name, windowed, delayMs),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where),
@@ -133,9 +136,23 @@ class CatalogueParser {
     return null;
   }
 
-  private current(fields: Map<string, YamlField>, name: string, windowed: boolean): boolean {
+  private delay(field: YamlField | undefined, name: string, aggregate: Aggregate): number {
+    if (!field) return 0;
+    if (AGGREGATES[aggregate].window !== 'required') {
+      this.yaml.problem(field.line, `${name}: ${aggregate} has no delay`);
+      return 0;
+    }
+    const text = this.yaml.scalar(field);
+    const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
+    if (parsed !== null && parsed <= WINDOW_MS_MAX) return parsed;
+    this.yaml.problem(field.line, `${name}: delay is a duration such as 7d (at most 366d)`);
+    return 0;
+  }
+
+  private current(fields: Map<string, YamlField>, name: string, windowed: boolean, delayMs: number): boolean {
     const field = fields.get('current');
-    if (!field) return true;
+    if (!field) return delayMs === 0;
+    if (delayMs > 0) this.yaml.problem(field.line, `${name}: behind a delay this payment never counts: no "current"`);
     const word = this.yaml.scalar(field);
     if (!windowed) this.yaml.problem(field.line, `${name}: "current" is for aggregates with a window`);
     else if (word !== 'include' && word !== 'exclude') {

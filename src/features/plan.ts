@@ -25,6 +25,7 @@ export interface Step {
   readonly allAt: number;
   readonly window: number;
   readonly windowMs: number;
+  readonly delayMs: number;
   readonly filter: number;
   /** index of the field in the layout; -1 when it needs none */
   readonly field: number;
@@ -54,10 +55,7 @@ const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
 export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
   const features = catalogue.features;
   const fields = [...new Set(features.flatMap(fieldsOf))].sort();
-  const windows = [...new Set(features.map((feature) => feature.windowMs).filter((ms) => ms > 0))].sort(
-    (a, b) => a - b,
-  );
-  if (windows.length === 0) windows.push(86_400_000);
+  const windows = windowsOf(features);
   const filters: Filter[] = [{ text: '', conditions: [] }];
   const filterOf = features.map((feature) => filterIndex(filters, feature, fields));
   check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
@@ -67,14 +65,14 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
   const pairs = new Set<number>();
   features.forEach((feature, k) => {
     if (!WINDOWED_BY_MEASURE.has(feature.aggregate)) return;
-    const w = windows.indexOf(feature.windowMs);
+    const w = windowIndex(windows, feature);
     pairs.add(w * 64 + filterOf[k]!);
     if (feature.aggregate === 'share') pairs.add(w * 64);
   });
   const measures = [...pairs].sort((a, b) => a - b);
   const layout = makeLayout(fields, windows, filters, measures, features, latenessMs);
   const steps = features.map((feature, k): Step => {
-    const w = windows.indexOf(feature.windowMs);
+    const w = windowIndex(windows, feature);
     const measured = WINDOWED_BY_MEASURE.has(feature.aggregate);
     return {
       aggregate: feature.aggregate,
@@ -83,6 +81,7 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
       allAt: feature.aggregate === 'share' ? measures.indexOf(w * 64) * 8 : -1,
       window: w,
       windowMs: feature.windowMs,
+      delayMs: feature.delayMs,
       filter: filterOf[k]!,
       field: feature.field === null ? -1 : fields.indexOf(feature.field),
       operandA: feature.operands[0] ?? -1,
@@ -98,9 +97,28 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
   };
 }
 
+interface Window {
+  readonly windowMs: number;
+  readonly delayMs: number;
+}
+
+/** Those without a delay first, each group ascending; at least one. */
+function windowsOf(features: readonly FeatureDeclaration[]): Window[] {
+  const windows: Window[] = [];
+  for (const { windowMs, delayMs } of features) {
+    if (windowMs > 0 && windowIndex(windows, { windowMs, delayMs }) < 0) windows.push({ windowMs, delayMs });
+  }
+  if (windows.length === 0) windows.push({ windowMs: 86_400_000, delayMs: 0 });
+  return windows.sort((a, b) => a.delayMs - b.delayMs || a.windowMs - b.windowMs);
+}
+
+function windowIndex(windows: readonly Window[], { windowMs, delayMs }: Window): number {
+  return windows.findIndex((window) => window.windowMs === windowMs && window.delayMs === delayMs);
+}
+
 function makeLayout(
   fields: readonly string[],
-  windows: readonly number[],
+  windows: readonly Window[],
   filters: readonly Filter[],
   measures: readonly number[],
   features: readonly FeatureDeclaration[],
@@ -109,14 +127,17 @@ function makeLayout(
   const measureStart = new Int32Array(windows.length + 1);
   measures.forEach((pair) => measureStart[Math.floor(pair / 64) + 1]!++);
   for (let w = 0; w < windows.length; w++) measureStart[w + 1]! += measureStart[w]!;
+  const lookbackMs = Math.max(...windows.map(({ windowMs, delayMs }) => windowMs + delayMs));
   return {
     fingerprint: fingerprintOf(`blob ${BLOB_VERSION}\n${fields.join('\n')}`),
     filterFingerprint: hash32(filters.map((filter) => filter.text).join('\n'), 0xf117e5),
     fields,
-    windowsMs: Float64Array.from(windows),
+    windowsMs: Float64Array.from(windows, ({ windowMs }) => windowMs),
+    delaysMs: Float64Array.from(windows, ({ delayMs }) => delayMs),
+    plainWindows: windows.filter(({ delayMs }) => delayMs === 0).length,
     latenessMs,
-    lookbackMs: windows[windows.length - 1]!,
-    horizonMs: windows[windows.length - 1]! + latenessMs,
+    lookbackMs,
+    horizonMs: lookbackMs + latenessMs,
     filters,
     measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
     measureFilter: Int32Array.from(measures, (pair) => pair % 64),
@@ -168,6 +189,8 @@ function formulaOf(feature: FeatureDeclaration): string {
     feature.field ?? '',
     feature.operands.join(','),
     where,
+    // Only where there is one: a catalogue that has none keeps its fingerprint.
+    ...(feature.delayMs === 0 ? [] : [`delay ${feature.delayMs}`]),
   ].join('|');
 }
 

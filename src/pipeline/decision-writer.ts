@@ -108,8 +108,9 @@ export class DecisionWriter {
   private degradedOf(one: Work, { scored, withoutHistory }: ScoredBatch): string[] {
     if (one.inexact === 0 && scored && !withoutHistory) return NOTHING;
     const degraded: string[] = [];
-    this.plan.layout.windowsMs.forEach((windowMs, w) => {
-      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${describeDuration(windowMs).replace(' ', '')}`);
+    const { windowsMs, delaysMs } = this.plan.layout;
+    windowsMs.forEach((windowMs, w) => {
+      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${windowName(windowMs, delaysMs[w]!)}`);
     });
     if (!scored) degraded.push('model-unavailable');
     if (withoutHistory) degraded.push('no-history');
@@ -158,6 +159,12 @@ export class DecisionWriter {
     }
     return { decision, transaction: one.transaction, features, history };
   }
+}
+
+/** `7d`, `7d-delay-1d` */
+function windowName(windowMs: number, delayMs: number): string {
+  const name = describeDuration(windowMs).replace(' ', '');
+  return delayMs === 0 ? name : `${name}-delay-${describeDuration(delayMs).replace(' ', '')}`;
 }
 
 const NOTHING: string[] = [];

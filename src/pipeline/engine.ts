@@ -5,12 +5,13 @@ import type { Clock } from '../domain/clock.ts';
 import type { Decision } from '../domain/decision.ts';
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
 import type { Transaction } from '../domain/transaction.ts';
-import { computeFeatures, inexactWindows, windowsBefore } from '../features/compute.ts';
+import { computeFeatures, inexactWindows } from '../features/compute.ts';
 import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
 import { EventView } from '../state/event-view.ts';
 import type { UserHistory } from '../state/history.ts';
+import { windowsBefore } from '../state/layout.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
@@ -219,7 +220,9 @@ export class Engine {
       }
       computeFeatures(plan, event, measures, this.features, (k - from) * width);
       one.inexact = inexactWindows(measures);
-      if (histories) one.inexact |= windowsBefore(plan.layout.windowsMs, event.timeMs, histories.knownSinceMs);
+      // 0 = known from the beginning
+      const sinceMs = histories === null ? 0 : histories.knownSinceMs;
+      if (sinceMs !== 0) one.inexact |= windowsBefore(plan.layout, event.timeMs, sinceMs);
       this.count(one, report);
     }
     return work.length;

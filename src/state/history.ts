@@ -1,7 +1,7 @@
 import { LIMITS } from '../domain/limits.ts';
 import { Dictionary } from './dictionary.ts';
 import { NO_LOCATION, type EventView } from './event-view.ts';
-import { EXACT_SQUARE_LIMIT, MEASURE, type Layout } from './layout.ts';
+import { EXACT_SQUARE_LIMIT, MEASURE, windowsBefore, type Layout } from './layout.ts';
 import type { Measures } from './measures.ts';
 import { measureValues } from './measure-values.ts';
 import { addToPane, addPanes, compact, type Pane } from './panes.ts';
@@ -116,9 +116,10 @@ export class UserHistory {
     if (this.panes.length > 0) {
       for (let m = 0, at = 0; at < values.length; m++, at += MEASURE.stride) {
         const w = layout.measureWindow[m]!;
-        const fromMs = timeMs - layout.windowsMs[w]!;
+        const untilMs = timeMs - layout.delaysMs[w]!;
+        const fromMs = untilMs - layout.windowsMs[w]!;
         if (this.panes[this.panes.length - 1]!.lastMs <= fromMs) continue;
-        if (addPanes(this.panes, layout.measureFilter[m]!, fromMs, timeMs, values, at)) out.inexactWindows |= 1 << w;
+        if (addPanes(this.panes, layout.measureFilter[m]!, fromMs, untilMs, values, at)) out.inexactWindows |= 1 << w;
       }
     }
     measureValues(this, event, out);
@@ -137,7 +138,7 @@ export class UserHistory {
   /** Bit w: window w reaches back to what was dropped under a catalogue with shorter windows. */
   incompleteWindows(timeMs: number): number {
     if (this.knownFromMs === -Infinity) return 0;
-    return this.layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < this.knownFromMs ? bits | (1 << w) : bits), 0);
+    return windowsBefore(this.layout, timeMs, this.knownFromMs);
   }
 
   /**

@@ -9,12 +9,16 @@ export interface Layout {
   readonly filterFingerprint: number;
   /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order */
   readonly fields: readonly string[];
-  /** ascending, ms, distinct */
+  /** lengths in ms: first the windows without a delay, ascending, then those with one; (length, delay) is distinct */
   readonly windowsMs: Float64Array;
+  /** per window, ms: at time t it holds (t - delay - length, t - delay] */
+  readonly delaysMs: Float64Array;
+  /** number of windows without a delay; they come first, and only they have distinct counts */
+  readonly plainWindows: number;
   readonly latenessMs: number;
-  /** longest window: what is older than this, seen from an event, is not seen */
+  /** longest window with its delay: what is older than this, seen from an event, is not seen */
   readonly lookbackMs: number;
-  /** longest window + allowed lateness: nothing older than this, seen from the newest event, is kept */
+  /** lookback + allowed lateness: nothing older than this, seen from the newest event, is kept */
   readonly horizonMs: number;
   /** filter 0 matches every event */
   readonly filters: readonly Filter[];
@@ -36,6 +40,17 @@ export interface Filter {
 export type FilterCondition =
   | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
   | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+
+/** Bit w is set where window w, seen from `timeMs`, reaches back to before `sinceMs`. */
+export function windowsBefore(
+  { windowsMs, delaysMs }: Pick<Layout, 'windowsMs' | 'delaysMs'>,
+  timeMs: number,
+  sinceMs: number,
+): number {
+  let bits = 0;
+  for (let w = 0; w < windowsMs.length; w++) if (timeMs - delaysMs[w]! - windowsMs[w]! < sinceMs) bits |= 1 << w;
+  return bits;
+}
 
 /** Columns of one measure: count, sum in two limbs of 2^26, sum of squares in limbs of 2^18, extremes. */
 export const MEASURE = { count: 0, sumHi: 1, sumLo: 2, ll: 3, hl: 4, hh: 5, min: 6, max: 7, stride: 8 } as const;

@@ -42,7 +42,8 @@ function value(
   done: readonly number[],
 ): number {
   const t = current.event_time;
-  const inWindow = past.filter((one) => one.event_time > t - feature.windowMs);
+  const untilMs = t - feature.delayMs;
+  const inWindow = past.filter((one) => one.event_time > untilMs - feature.windowMs && one.event_time <= untilMs);
   const alive = past.filter((one) => one.event_time > t - lookbackMs);
   const before = inWindow.filter((one) => fits(feature.where, one));
   const counted = feature.includesCurrent && fits(feature.where, current) ? [...before, current] : before;
