@@ -220,9 +220,7 @@ export class Engine {
       }
       computeFeatures(plan, event, measures, this.features, (k - from) * width);
       one.inexact = inexactWindows(measures);
-      // 0 = known from the beginning
-      const sinceMs = histories === null ? 0 : histories.knownSinceMs;
-      if (sinceMs !== 0) one.inexact |= windowsBefore(plan.layout, event.timeMs, sinceMs);
+      if (histories) one.inexact |= windowsBefore(plan.layout, event.timeMs, histories.knownSinceMs);
       this.count(one, report);
     }
     return work.length;

@@ -137,7 +137,6 @@ export class UserHistory {
 
   /** Bit w: window w reaches back to what was dropped under a catalogue with shorter windows. */
   incompleteWindows(timeMs: number): number {
-    if (this.knownFromMs === -Infinity) return 0;
     return windowsBefore(this.layout, timeMs, this.knownFromMs);
   }
 

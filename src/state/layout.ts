@@ -41,12 +41,13 @@ export type FilterCondition =
   | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
   | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
 
-/** Bit w is set where window w, seen from `timeMs`, reaches back to before `sinceMs`. */
+/** Bit w is set where window w, seen from `timeMs`, reaches back to before `sinceMs` (0 = the beginning of all). */
 export function windowsBefore(
   { windowsMs, delaysMs }: Pick<Layout, 'windowsMs' | 'delaysMs'>,
   timeMs: number,
   sinceMs: number,
 ): number {
+  if (sinceMs <= 0) return 0;
   let bits = 0;
   for (let w = 0; w < windowsMs.length; w++) if (timeMs - delaysMs[w]! - windowsMs[w]! < sinceMs) bits |= 1 << w;
   return bits;

@@ -19,4 +19,9 @@ describe('windows that reach back before what is known', () => {
   ])('%s', (_, eventMs, mask) => {
     expect(windowsBefore(WINDOWS, eventMs, KNOWN_MS)).toBe(mask);
   });
+
+  it('there are none when history is known from the beginning', () => {
+    expect(windowsBefore(WINDOWS, 0, 0)).toBe(0);
+    expect(windowsBefore(WINDOWS, 0, -Infinity)).toBe(0);
+  });
 });
