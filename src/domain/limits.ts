@@ -27,6 +27,10 @@ export const LIMITS = {
   detailRowsMax: 2_048,
   /** rows of a user's log kept one by one; older ones are compacted into panes */
   rowsMax: 32_768,
+  /** the same where filters ask for verdicts: such rows are larger */
+  labelledRowsMax: 16_384,
+  /** verdicts per user or entity that wait for their payments */
+  pendingLabelsMax: 1_024,
   panesMax: 1_024,
   /** distinct values kept per user, all fields together */
   dictionaryEntriesMax: 32_768,

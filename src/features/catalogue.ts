@@ -17,6 +17,7 @@ export const AGGREGATES = {
   min: { text: 'smallest amount, minor units', window: 'required', of: 'none', where: true },
   max: { text: 'largest amount, minor units', window: 'required', of: 'none', where: true },
   share: { text: 'share of the payments that match', window: 'required', of: 'none', where: true },
+  rate: { text: 'share that matches, 0 when there is none', window: 'required', of: 'none', where: true, among: true },
   zscore: {
     text: '(amount - mean) / standard deviation of earlier payments',
     window: 'required',
@@ -50,6 +51,8 @@ interface AggregateRule {
   readonly window: 'required' | 'plain' | 'none';
   readonly of: 'none' | 'field' | 'features';
   readonly where: boolean;
+  /** takes conditions on what it is a share of */
+  readonly among?: boolean;
 }
 
 export type Aggregate = keyof typeof AGGREGATES;
@@ -70,13 +73,20 @@ export interface FeatureDeclaration {
   /** indexes of earlier features, for `ratio` and `difference` */
   readonly operands: readonly number[];
   readonly where: readonly WhereCondition[];
+  /** what `where` is counted among; none = all payments */
+  readonly among: readonly WhereCondition[];
   readonly reason: ReasonRule | null;
   readonly description: string;
 }
 
 export type WhereCondition =
   | { readonly kind: 'field'; readonly field: string; readonly values: readonly string[]; readonly negate: boolean }
-  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number }
+  | { readonly kind: 'label'; readonly states: readonly LabelWord[] };
+
+/** What is known of a payment: found to be genuine, found to be fraud, or nothing yet. In the order of LABEL. */
+export const LABEL_WORDS = ['unknown', 'genuine', 'fraud'] as const;
+export type LabelWord = (typeof LABEL_WORDS)[number];
 
 /** When a feature of a flagged payment is worth saying, and how. */
 export interface ReasonRule {

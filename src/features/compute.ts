@@ -24,6 +24,8 @@ interface Program {
   readonly filterBit: Int32Array;
   /** the filter's bit when the payment itself counts, else 0 */
   readonly currentBit: Int32Array;
+  /** the bit of the filter that it is a share of, when the payment itself counts, else 0 */
+  readonly currentAllBit: Int32Array;
   readonly includesCurrent: Uint8Array;
   readonly operandA: Int32Array;
   readonly operandB: Int32Array;
@@ -72,6 +74,7 @@ const AGGREGATE = {
   day_of_week: 20,
   ratio: 21,
   difference: 22,
+  rate: 23,
 } as const satisfies Record<Aggregate, number>;
 
 function programOf({ steps, layout }: Plan): Program {
@@ -86,6 +89,7 @@ function programOf({ steps, layout }: Plan): Program {
     filter: column((step) => step.filter),
     filterBit: column((step) => 1 << step.filter),
     currentBit: column((step) => (step.includesCurrent ? 1 << step.filter : 0)),
+    currentAllBit: column((step) => (step.includesCurrent ? 1 << step.among : 0)),
     includesCurrent: Uint8Array.from(steps, (step) => (step.includesCurrent ? 1 : 0)),
     operandA: column((step) => step.operandA),
     operandB: column((step) => step.operandB),
@@ -119,6 +123,10 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
     case AGGREGATE.share: {
       const all = values[p.allAt[k]!]! + p.includesCurrent[k]!;
       return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : NaN;
+    }
+    case AGGREGATE.rate: {
+      const all = values[p.allAt[k]!]! + ((event.filterMask & p.currentAllBit[k]!) !== 0 ? 1 : 0);
+      return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : 0;
     }
     case AGGREGATE.std:
       return Math.sqrt(counts ? varianceWith(values, at, event.amountMinor) : varianceOf(values, at));

@@ -1,6 +1,6 @@
 import type { Transaction } from '../domain/transaction.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
-import { filterMask } from '../state/layout.ts';
+import { setMasks } from '../state/layout.ts';
 import { hash32, mixNumber } from './hash.ts';
 import { fieldSeed, type Plan } from './plan.ts';
 
@@ -37,7 +37,7 @@ export class Extractor {
       out.lonE7 = Math.round(transaction.lon * 1e7);
     }
     out.contentHash = contentHash(transaction, this.content) & 0xffffff;
-    out.filterMask = filterMask(this.plan.layout, hashes, transaction.amount_minor);
+    setMasks(this.plan.layout, out);
   }
 }
 

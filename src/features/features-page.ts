@@ -17,7 +17,9 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const operands =
     feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
-  return `${words}${of}${operands}${where === '' ? '' : ` where \`${where}\``}`;
+  const among = feature.among.map(conditionText).join(' and ');
+  const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` among \`${among}\``}`;
+  return `${words}${of}${operands}${filters}`;
 }
 
 function edgesText(feature: FeatureDeclaration): string {
@@ -66,6 +68,7 @@ function nullRule(feature: FeatureDeclaration): string {
     case 'sum':
     case 'distinct':
     case 'matches':
+    case 'rate':
     case 'hour_of_day':
     case 'day_of_week':
       return 'never';

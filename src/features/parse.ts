@@ -16,7 +16,18 @@ import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { parseWhere } from './where-conditions.ts';
 
-const FEATURE_KEYS = ['name', 'aggregate', 'window', 'delay', 'current', 'of', 'where', 'reason', 'description'];
+const FEATURE_KEYS = [
+  'name',
+  'aggregate',
+  'window',
+  'delay',
+  'current',
+  'of',
+  'where',
+  'among',
+  'reason',
+  'description',
+];
 const REASON_KEYS = ['at_least', 'at_most', 'times_usual', 'text', 'unit', 'weight'];
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const WINDOW_MS_MAX = 366 * 86_400_000;
@@ -102,13 +113,17 @@ class CatalogueParser {
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where),
+      among: parseWhere(this.yaml, fields.get('among'), name, 'among' in rule, 'among'),
       reason: this.reason(fields.get('reason'), name),
       description: this.yaml.shortText(fields.get('description'), name, 'description') ?? '',
     };
     if (rule.of === 'none' && fields.has('of'))
       this.yaml.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
-    if ((aggregate === 'share' || aggregate === 'matches') && declaration.where.length === 0) {
+    if (['share', 'rate', 'matches'].includes(aggregate) && declaration.where.length === 0) {
       this.yaml.problem(line, `${name}: ${aggregate} needs "where"`);
+    }
+    if (aggregate === 'matches' && declaration.where.some((condition) => condition.kind === 'label')) {
+      this.yaml.problem(line, `${name}: nothing is known yet of this payment: "matches" takes no label`);
     }
     return this.yaml.problemCount > before ? null : declaration;
   }

@@ -1,6 +1,6 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Filter, FilterCondition, Layout } from '../state/layout.ts';
+import { LABEL, type Filter, type FilterCondition, type Layout } from '../state/layout.ts';
 import { BLOB_VERSION } from '../state/blob-format.ts';
 import type { Aggregate, Catalogue, FeatureDeclaration, WhereCondition } from './catalogue.ts';
 import { hash32, hash40 } from './hash.ts';
@@ -21,8 +21,10 @@ export interface Step {
   readonly includesCurrent: boolean;
   /** start of the measure in `Measures.values`; -1 when it needs none */
   readonly measureAt: number;
-  /** start of the measure of all payments in the same window, for `share`; -1 when it needs none */
+  /** start of the measure of what it is a share of, for `share` and `rate`; -1 when it needs none */
   readonly allAt: number;
+  /** filter of what it is a share of */
+  readonly among: number;
   readonly window: number;
   readonly windowMs: number;
   readonly delayMs: number;
@@ -46,10 +48,15 @@ const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
   'min',
   'max',
   'share',
+  'rate',
   'zscore',
   'ratio_to_mean',
   'ratio_to_max',
 ]);
+
+function isShare(aggregate: Aggregate): boolean {
+  return aggregate === 'share' || aggregate === 'rate';
+}
 
 /** Throws FS_CATALOGUE_INVALID when the catalogue is beyond the limits. */
 export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
@@ -57,7 +64,8 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
   const fields = [...new Set(features.flatMap(fieldsOf))].sort();
   const windows = windowsOf(features);
   const filters: Filter[] = [{ text: '', conditions: [] }];
-  const filterOf = features.map((feature) => filterIndex(filters, feature, fields));
+  const filterOf = features.map(({ where, among }) => filterIndex(filters, [...where, ...among], fields));
+  const amongOf = features.map(({ among }) => filterIndex(filters, among, fields));
   check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
   check(filters.length, LIMITS.catalogueFiltersMax, 'different filters');
   check(fields.length, 24, 'different fields');
@@ -67,7 +75,7 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
     if (!WINDOWED_BY_MEASURE.has(feature.aggregate)) return;
     const w = windowIndex(windows, feature);
     pairs.add(w * 64 + filterOf[k]!);
-    if (feature.aggregate === 'share') pairs.add(w * 64);
+    if (isShare(feature.aggregate)) pairs.add(w * 64 + amongOf[k]!);
   });
   const measures = [...pairs].sort((a, b) => a - b);
   const layout = makeLayout(fields, windows, filters, measures, features, latenessMs);
@@ -78,7 +86,8 @@ export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
       aggregate: feature.aggregate,
       includesCurrent: feature.includesCurrent,
       measureAt: measured ? measures.indexOf(w * 64 + filterOf[k]!) * 8 : -1,
-      allAt: feature.aggregate === 'share' ? measures.indexOf(w * 64) * 8 : -1,
+      allAt: isShare(feature.aggregate) ? measures.indexOf(w * 64 + amongOf[k]!) * 8 : -1,
+      among: amongOf[k]!,
       window: w,
       windowMs: feature.windowMs,
       delayMs: feature.delayMs,
@@ -127,9 +136,13 @@ function makeLayout(
   const measureStart = new Int32Array(windows.length + 1);
   measures.forEach((pair) => measureStart[Math.floor(pair / 64) + 1]!++);
   for (let w = 0; w < windows.length; w++) measureStart[w + 1]! += measureStart[w]!;
+  const labelFilters = filters.reduce(
+    (bits, { conditions }, f) => (conditions.some(isLabel) ? bits | (1 << f) : bits),
+    0,
+  );
   const lookbackMs = Math.max(...windows.map(({ windowMs, delayMs }) => windowMs + delayMs));
   return {
-    fingerprint: fingerprintOf(`blob ${BLOB_VERSION}\n${fields.join('\n')}`),
+    fingerprint: fingerprintOf(`blob ${BLOB_VERSION}\n${fields.join('\n')}${labelFilters === 0 ? '' : '\nlabels'}`),
     filterFingerprint: hash32(filters.map((filter) => filter.text).join('\n'), 0xf117e5),
     fields,
     windowsMs: Float64Array.from(windows, ({ windowMs }) => windowMs),
@@ -139,6 +152,7 @@ function makeLayout(
     lookbackMs,
     horizonMs: lookbackMs + latenessMs,
     filters,
+    labelFilters,
     measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
     measureFilter: Int32Array.from(measures, (pair) => pair % 64),
     measureStart,
@@ -149,17 +163,26 @@ function makeLayout(
 }
 
 function fieldsOf(feature: FeatureDeclaration): string[] {
-  const named = feature.where.flatMap((condition) => (condition.kind === 'field' ? [condition.field] : []));
+  const named = [...feature.where, ...feature.among].flatMap((condition) =>
+    condition.kind === 'field' ? [condition.field] : [],
+  );
   return feature.field === null ? named : [feature.field, ...named];
 }
 
-function filterIndex(filters: Filter[], feature: FeatureDeclaration, fields: readonly string[]): number {
-  if (feature.where.length === 0) return 0;
-  const text = feature.where.map(conditionText).sort().join(' and ');
+function isLabel(condition: FilterCondition): boolean {
+  return condition.kind === 'label';
+}
+
+function filterIndex(filters: Filter[], where: readonly WhereCondition[], fields: readonly string[]): number {
+  if (where.length === 0) return 0;
+  const text = [...new Set(where.map(conditionText))].sort().join(' and ');
   const known = filters.findIndex((filter) => filter.text === text);
   if (known >= 0) return known;
-  const conditions = feature.where.map((condition): FilterCondition => {
+  const conditions = where.map((condition): FilterCondition => {
     if (condition.kind === 'amount') return condition;
+    if (condition.kind === 'label') {
+      return { kind: 'label', states: condition.states.reduce((bits, word) => bits | (1 << LABEL[word]), 0) };
+    }
     const seed = fieldSeed(condition.field);
     return {
       kind: 'field',
@@ -176,6 +199,7 @@ export function conditionText(condition: WhereCondition): string {
   if (condition.kind === 'amount') {
     return `amount_minor in (${condition.overMinor}, ${condition.atMostMinor}]`;
   }
+  if (condition.kind === 'label') return `label in [${condition.states.join(', ')}]`;
   return `${condition.field} ${condition.negate ? 'not in' : 'in'} [${[...condition.values].sort().join(', ')}]`;
 }
 
@@ -190,6 +214,7 @@ function formulaOf(feature: FeatureDeclaration): string {
     feature.operands.join(','),
     where,
     // Only where there is one: a catalogue that has none keeps its fingerprint.
+    ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
     ...(feature.delayMs === 0 ? [] : [`delay ${feature.delayMs}`]),
   ].join('|');
 }

@@ -1,3 +1,5 @@
+import type { EventView } from './event-view.ts';
+
 /**
  * What the state keeps of an event, and what it is asked for: the compiled form of a catalogue, as far as the
  * history needs it. Pure data; made by `features/plan.ts`.
@@ -22,6 +24,8 @@ export interface Layout {
   readonly horizonMs: number;
   /** filter 0 matches every event */
   readonly filters: readonly Filter[];
+  /** bit f: filter f asks for the verdict on a payment; 0 = none does, and rows have none */
+  readonly labelFilters: number;
   /** (window, filter) pairs that features use, ordered by window; parallel arrays */
   readonly measureWindow: Int32Array;
   readonly measureFilter: Int32Array;
@@ -39,7 +43,13 @@ export interface Filter {
 
 export type FilterCondition =
   | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
-  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number }
+  /** bit s: matches when LABEL is s */
+  | { readonly kind: 'label'; readonly states: number };
+
+/** What is known of a payment. */
+export const LABEL = { unknown: 0, genuine: 1, fraud: 2 } as const;
+export type LabelState = (typeof LABEL)[keyof typeof LABEL];
 
 /** Bit w is set where window w, seen from `timeMs`, reaches back to before `sinceMs` (0 = the beginning of all). */
 export function windowsBefore(
@@ -62,9 +72,11 @@ export const EXACT_SQUARE_LIMIT = 2 ** 36;
 const LIMB_SUM = 2 ** 26;
 const LIMB_SQUARE = 2 ** 18;
 
-function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boolean {
+function matches(filter: Filter, hashes: Float64Array, amountMinor: number, label: LabelState): boolean {
   for (const condition of filter.conditions) {
-    if (condition.kind === 'amount') {
+    if (condition.kind === 'label') {
+      if ((condition.states & (1 << label)) === 0) return false;
+    } else if (condition.kind === 'amount') {
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
     } else {
       const known = condition.hashes.includes(hashes[condition.field]!);
@@ -75,11 +87,25 @@ function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boo
 }
 
 /** Bit f is set where filter f matches. */
-export function filterMask(layout: Layout, hashes: Float64Array, amountMinor: number): number {
+export function filterMask(
+  layout: Layout,
+  hashes: Float64Array,
+  amountMinor: number,
+  label: LabelState = LABEL.unknown,
+): number {
   let mask = 1;
   const filters = layout.filters;
-  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor)) mask |= 1 << f;
+  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor, label)) mask |= 1 << f;
   return mask;
+}
+
+/** The masks of an event whose fields are filled in. */
+export function setMasks(layout: Layout, event: EventView): void {
+  const { hashes, amountMinor } = event;
+  event.filterMask = filterMask(layout, hashes, amountMinor);
+  if (layout.labelFilters === 0) return;
+  event.genuineMask = filterMask(layout, hashes, amountMinor, LABEL.genuine);
+  event.fraudMask = filterMask(layout, hashes, amountMinor, LABEL.fraud);
 }
 
 /** Adds (sign 1) or takes away (sign -1) one amount; extremes are the caller's. */

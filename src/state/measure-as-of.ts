@@ -33,7 +33,7 @@ export function measureAsOf(history: UserHistory, event: EventView, seen: AsOf, 
   findLocation(history, event, seen, out);
   out.firstSeenMs = firstSeen(history, timeMs, seen);
   if (!history.filtersKnown) out.inexactWindows = (1 << layout.windowsMs.length) - 1;
-  const unsure = history.incompleteWindows(timeMs) | unsureOfRepeat(history, timeMs, seen);
+  const unsure = windowsBefore(layout, timeMs, history.knownFromMs) | unsureOfRepeat(history, timeMs, seen);
   out.inexactWindows |= unsure;
   out.inexactDistinct |= unsure;
   if (out.previousMs === -Infinity && rows.start >= seen.row) {
@@ -106,8 +106,12 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
   for (let m = 0, at = 0; at < out.values.length; m++, at += stride) {
     const window = layout.measureWindow[m]!;
     const untilMs = event.timeMs - layout.delaysMs[window]!;
-    const cut = addPanes(panes, layout.measureFilter[m]!, untilMs - windows[window]!, untilMs, out.values, at);
-    if (cut) out.inexactWindows |= 1 << window;
+    const filter = layout.measureFilter[m]!;
+    const fromMs = untilMs - windows[window]!;
+    const cut = addPanes(panes, filter, fromMs, untilMs, out.values, at);
+    // panes know no verdicts
+    const unlabelled = (layout.labelFilters & (1 << filter)) !== 0 && panes[panes.length - 1]!.lastMs > fromMs;
+    if (cut || unlabelled) out.inexactWindows |= 1 << window;
   }
   for (let f = 1; f < layout.filters.length; f++) {
     if (out.filterLastMs[f]! > -Infinity) continue;

@@ -78,9 +78,10 @@ export class WindowTotals {
 
   /**
    * After a row was inserted.
+   * @param mask of the row: a verdict on it may have come before it
    * @param moved by how many places all rows moved to the front
    */
-  inserted(event: EventView, newestMs: number, moved: number): void {
+  inserted(event: EventView, mask: number, newestMs: number, moved: number): void {
     if (!this.valid) return;
     const { layout, tails, heads, values } = this;
     const plain = layout.plainWindows;
@@ -96,8 +97,26 @@ export class WindowTotals {
       if (event.timeMs <= untilMs - layout.windowsMs[w]!) tails[w]!++;
       else {
         for (let m = layout.measureStart[w]!, last = layout.measureStart[w + 1]!; m < last; m++) {
-          if ((event.filterMask & (1 << layout.measureFilter[m]!)) !== 0) enter(values, m, event.amountMinor);
+          if ((mask & (1 << layout.measureFilter[m]!)) !== 0) enter(values, m, event.amountMinor);
         }
+      }
+    }
+  }
+
+  /** After the filters' answers for a row have changed. */
+  relabelled(row: number, before: number): void {
+    if (!this.valid) return;
+    const { layout, rows, values, tails, heads } = this;
+    const after = rows.filterMask(row);
+    const amountMinor = rows.amountMinor(row);
+    for (let w = 0; w < tails.length; w++) {
+      const head = w < layout.plainWindows ? rows.end : heads[w - layout.plainWindows]!;
+      if (row < tails[w]! || row >= head) continue;
+      for (let m = layout.measureStart[w]!, last = layout.measureStart[w + 1]!; m < last; m++) {
+        const bit = 1 << layout.measureFilter[m]!;
+        if (((before ^ after) & bit) === 0) continue;
+        if ((after & bit) !== 0) enter(values, m, amountMinor);
+        else leave(values, m, amountMinor);
       }
     }
   }
@@ -125,18 +144,13 @@ export class WindowTotals {
     }
   }
 
-  /** Takes a row out of the totals of window w. An extreme that goes with it is looked for when it is asked for. */
+  /** Takes a row out of the totals of window w. */
   private leave(w: number, row: number): void {
     const { layout, rows, values } = this;
     const mask = rows.filterMask(row);
     const amountMinor = rows.amountMinor(row);
     for (let m = layout.measureStart[w]!, last = layout.measureStart[w + 1]!; m < last; m++) {
-      if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
-      const at = m * MEASURE.stride;
-      addAmount(values, at, amountMinor, -1);
-      if (amountMinor === values[at + MEASURE.min]! || amountMinor === values[at + MEASURE.max]!) {
-        values[at + MEASURE.min] = NaN;
-      }
+      if ((mask & (1 << layout.measureFilter[m]!)) !== 0) leave(values, m, amountMinor);
     }
   }
 
@@ -181,4 +195,13 @@ function enter(values: Float64Array, measure: number, amountMinor: number): void
   addAmount(values, at, amountMinor, 1);
   if (amountMinor < values[at + MEASURE.min]!) values[at + MEASURE.min] = amountMinor;
   if (amountMinor > values[at + MEASURE.max]!) values[at + MEASURE.max] = amountMinor;
+}
+
+/** An extreme that goes is looked for when it is asked for. */
+function leave(values: Float64Array, measure: number, amountMinor: number): void {
+  const at = measure * MEASURE.stride;
+  addAmount(values, at, amountMinor, -1);
+  if (amountMinor === values[at + MEASURE.min]! || amountMinor === values[at + MEASURE.max]!) {
+    values[at + MEASURE.min] = NaN;
+  }
 }

@@ -45,6 +45,10 @@ describe('the catalogue parser', () => {
       '{ name: a, aggregate: count, window: 1h, delay: 1d, current: include }',
       /^f\.yaml:3: a: behind a delay this payment never counts/,
     ],
+    ['{ name: a, aggregate: rate, window: 1h }', /^f\.yaml:3: a: rate needs "where"$/],
+    ['{ name: a, aggregate: rate, window: 1h, where: { label: frauds } }', /^f\.yaml:3: .*did you mean fraud\?$/],
+    ['{ name: a, aggregate: count, window: 1h, among: { label: fraud } }', /^f\.yaml:3: a: no "among" here$/],
+    ['{ name: a, aggregate: matches, where: { label: fraud } }', /^f\.yaml:3: a: nothing is known yet of this payment/],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
@@ -134,6 +138,18 @@ describe('the plan', () => {
     expect(plan('{ name: a, aggregate: count, window: 1h, delay: 1h }').fingerprint).not.toBe(
       plan('{ name: a, aggregate: count, window: 1h, current: exclude }').fingerprint,
     );
+  });
+
+  it('keeps verdicts where a filter asks for them', () => {
+    const without = plan('{ name: a, aggregate: share, window: 1h, where: { channel: POS } }');
+    const labelled = plan('{ name: a, aggregate: share, window: 1h, where: { label: { not: fraud } } }');
+    expect(without.layout.labelFilters).toBe(0);
+    expect(labelled.layout.labelFilters).toBe(0b10);
+    expect(labelled.layout.fingerprint).not.toBe(plan('{ name: a, aggregate: count, window: 1h }').layout.fingerprint);
+    const known = '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, among: { label: known } }';
+    const spelt =
+      '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, among: { label: [fraud, genuine] } }';
+    expect(plan(known).fingerprint).toBe(plan(spelt).fingerprint);
   });
 
   it('of the default catalogue is what the shipped model was trained with', () => {
