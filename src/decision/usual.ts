@@ -1,4 +1,4 @@
-import type { Step } from '../features/plan.ts';
+import type { Step } from '../features/entity-plan.ts';
 import type { UserHistory } from '../state/history.ts';
 
 /** Earlier payments that say what is usual. Bounds the cost of a flagged event. */
@@ -24,7 +24,7 @@ export function usualOf(
 ): number | null {
   const { aggregate } = step;
   const windowed = aggregate === 'count' || aggregate === 'sum' || aggregate === 'distinct';
-  if ((!windowed && aggregate !== 'amount') || step.delayMs > 0) return null;
+  if ((!windowed && aggregate !== 'amount') || step.delayMs > 0 || step.entity !== 0) return null;
   const rows = history.rows;
   const oldest = Math.max(history.detailStart, rows.upperBound(sinceMs));
   const values: number[] = [];

@@ -37,6 +37,8 @@ export const LIMITS = {
   /** a stored blob never exceeds this */
   blobBytesMax: 1_572_864,
   catalogueFeaturesMax: 512,
+  /** what histories are kept of, the user included */
+  catalogueEntitiesMax: 8,
   catalogueWindowsMax: 24,
   catalogueFiltersMax: 32,
 } as const;

@@ -68,6 +68,8 @@ export interface FeatureDeclaration {
   readonly delayMs: number;
   /** does the payment being decided count in its own window? */
   readonly includesCurrent: boolean;
+  /** fields whose values make the id of the entity whose history it is of: [`user_id`] where nothing else is said */
+  readonly entity: readonly string[];
   /** field of `distinct`, `is_new`, `time_since_value` */
   readonly field: string | null;
   /** indexes of earlier features, for `ratio` and `difference` */
@@ -106,8 +108,20 @@ export interface ReasonRule {
 export const REASON_UNITS = ['number', 'money', 'duration', 'percent', 'speed', 'distance', 'hour', 'flag'] as const;
 export type ReasonUnit = (typeof REASON_UNITS)[number];
 
+export const USER = 'user_id';
+
+/** Aggregates without a window that look at a history all the same. */
+export const LOOKS_BACK: ReadonlySet<Aggregate> = new Set<Aggregate>([
+  'time_since_last',
+  'time_since_value',
+  'time_since_first',
+  'speed_kmh',
+  'distance_km',
+]);
+
 /** Fields whose values can be compared. `attributes.<key>` as well. */
 export const VALUE_FIELDS = [
+  'user_id',
   'card_id',
   'merchant_id',
   'mcc',

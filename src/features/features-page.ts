@@ -1,6 +1,7 @@
-import { AGGREGATES, type FeatureDeclaration } from './catalogue.ts';
+import { AGGREGATES, USER, type FeatureDeclaration } from './catalogue.ts';
 import { describeDuration } from './duration.ts';
-import { conditionText, type Plan } from './plan.ts';
+import { conditionText } from './entity-plan.ts';
+import { entityName, type Plan } from './plan.ts';
 
 /** The catalogue in words, a line per feature: docs/features.md. */
 export function featureTable(plan: Plan): string {
@@ -19,7 +20,8 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
   const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` among \`${among}\``}`;
-  return `${words}${of}${operands}${filters}`;
+  const entity = entityName(feature) === USER ? '' : ` of the same \`${feature.entity.join('` and `')}\``;
+  return `${words}${of}${operands}${entity}${filters}`;
 }
 
 function edgesText(feature: FeatureDeclaration): string {

@@ -4,7 +4,9 @@ import { didYouMean } from '../domain/suggest.ts';
 import {
   AGGREGATES,
   isValueField,
+  LOOKS_BACK,
   REASON_UNITS,
+  USER,
   VALUE_FIELDS,
   type Aggregate,
   type Catalogue,
@@ -19,6 +21,7 @@ import { parseWhere } from './where-conditions.ts';
 const FEATURE_KEYS = [
   'name',
   'aggregate',
+  'entity',
   'window',
   'delay',
   'current',
@@ -109,6 +112,7 @@ class CatalogueParser {
       windowMs,
       windowText: windowMs === 0 ? '' : describeDuration(windowMs),
       delayMs,
+      entity: this.entity(fields.get('entity'), name, aggregate),
       includesCurrent: this.current(fields, name, windowed, delayMs),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
@@ -162,6 +166,24 @@ class CatalogueParser {
     if (parsed !== null && parsed <= WINDOW_MS_MAX) return parsed;
     this.yaml.problem(field.line, `${name}: delay is a duration such as 7d (at most 366d)`);
     return 0;
+  }
+
+  private entity(field: YamlField | undefined, name: string, aggregate: Aggregate): readonly string[] {
+    if (!field) return [USER];
+    if (AGGREGATES[aggregate].window === 'none' && !LOOKS_BACK.has(aggregate)) {
+      this.yaml.problem(field.line, `${name}: ${aggregate} looks at no history: no "entity"`);
+    }
+    const nodes = isSeq(field.node) ? (field.node.items as Node[]) : [field.node];
+    const words = nodes.map((node) => this.yaml.scalar({ node, line: field.line }));
+    for (const word of words) {
+      if (typeof word === 'string' && isValueField(word)) continue;
+      const hint = didYouMean(String(word), VALUE_FIELDS);
+      this.yaml.problem(field.line, `${name}: entity is a field of the transaction, or a list of two${hint}`);
+    }
+    if (words.length === 0 || words.length > 2 || new Set(words).size !== words.length) {
+      this.yaml.problem(field.line, `${name}: entity is one field, or a list of two different ones`);
+    }
+    return words.map(String).sort();
   }
 
   private current(fields: Map<string, YamlField>, name: string, windowed: boolean, delayMs: number): boolean {

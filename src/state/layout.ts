@@ -31,6 +31,8 @@ export interface Layout {
   readonly measureFilter: Int32Array;
   /** measures of window w: [measureStart[w], measureStart[w + 1]) */
   readonly measureStart: Int32Array;
+  /** of the entities whose histories stand beside the users'; empty but in the users' layout */
+  readonly beside: readonly { readonly keyPrefix: string; readonly layout: Layout }[];
   /** 1 where a feature counts distinct values of the field */
   readonly distinctFields: Uint8Array;
 }

@@ -49,6 +49,9 @@ describe('the catalogue parser', () => {
     ['{ name: a, aggregate: rate, window: 1h, where: { label: frauds } }', /^f\.yaml:3: .*did you mean fraud\?$/],
     ['{ name: a, aggregate: count, window: 1h, among: { label: fraud } }', /^f\.yaml:3: a: no "among" here$/],
     ['{ name: a, aggregate: matches, where: { label: fraud } }', /^f\.yaml:3: a: nothing is known yet of this payment/],
+    ['{ name: a, aggregate: count, window: 1h, entity: terminl_id }', /^f\.yaml:3: .*did you mean terminal_id\?$/],
+    ['{ name: a, aggregate: count, window: 1h, entity: [ip, ip] }', /^f\.yaml:3: .*a list of two different ones$/],
+    ['{ name: a, aggregate: amount, entity: ip }', /^f\.yaml:3: a: amount looks at no history: no "entity"$/],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
