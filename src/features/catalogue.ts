@@ -133,6 +133,9 @@ export const VALUE_FIELDS = [
   'channel',
 ] as const;
 
+/** What a verdict says of its payment: entities of these, or pairs of them, may have features over verdicts. */
+export const LABEL_FIELDS: readonly string[] = ['user_id', 'card_id', 'merchant_id', 'terminal_id', 'device_id', 'ip'];
+
 export function isValueField(word: string): boolean {
   return (VALUE_FIELDS as readonly string[]).includes(word) || /^attributes\.[^\s]{1,64}$/.test(word);
 }

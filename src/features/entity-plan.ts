@@ -21,6 +21,8 @@ export interface Step {
   readonly windowMs: number;
   readonly delayMs: number;
   readonly filter: number;
+  /** its values change when verdicts come */
+  readonly labelled: boolean;
   /** index of the field in the layout; -1 when it needs none */
   readonly field: number;
   readonly operandA: number;
@@ -96,6 +98,7 @@ export function compileEntity(entity: number, features: readonly FeatureDeclarat
       windowMs: feature.windowMs,
       delayMs: feature.delayMs,
       filter: filterOf[k]!,
+      labelled: (layout.labelFilters & ((1 << filterOf[k]!) | (1 << amongOf[k]!))) !== 0,
       field: feature.field === null ? -1 : fields.indexOf(feature.field),
       operandA: feature.operands[0] ?? -1,
       operandB: feature.operands[1] ?? -1,

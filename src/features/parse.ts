@@ -4,6 +4,7 @@ import { didYouMean } from '../domain/suggest.ts';
 import {
   AGGREGATES,
   isValueField,
+  LABEL_FIELDS,
   LOOKS_BACK,
   REASON_UNITS,
   USER,
@@ -123,6 +124,11 @@ class CatalogueParser {
     };
     if (rule.of === 'none' && fields.has('of'))
       this.yaml.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
+    const labelled = [...declaration.where, ...declaration.among].some((condition) => condition.kind === 'label');
+    const unsaid = declaration.entity.find((word) => !LABEL_FIELDS.includes(word));
+    if (labelled && unsaid !== undefined) {
+      this.yaml.problem(line, `${name}: a verdict does not say the ${unsaid} of its payment: no "label" here`);
+    }
     if (['share', 'rate', 'matches'].includes(aggregate) && declaration.where.length === 0) {
       this.yaml.problem(line, `${name}: ${aggregate} needs "where"`);
     }

@@ -12,6 +12,7 @@ import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.
 import { KIND, type Kind } from './event-kind.ts';
 import { EventMeasurer } from './event-measurer.ts';
 import { DecisionWriter } from './decision-writer.ts';
+import type { LabelFeed } from './label-feed.ts';
 import { emptyReport, type BatchReport } from './report.ts';
 import { Segment } from './segment.ts';
 import { newWork, type Work } from './work.ts';
@@ -26,6 +27,8 @@ export interface EnginePorts {
   readonly scorer: Scorer;
   readonly policy: Policy;
   readonly clock: Clock;
+  /** verdicts that come beside the payments; only a run over files has them */
+  readonly labels?: LabelFeed | null;
   /** sees each decision, for reports of a replay */
   readonly watch?: (decision: Decision, transaction: Transaction) => void;
 }
@@ -62,7 +65,7 @@ export class Engine {
     this.scorer = ports.scorer;
     this.writer = new DecisionWriter(plan, { ...ports, modelVersion: ports.scorer.modelVersion });
     this.clock = ports.clock;
-    this.measurer = new EventMeasurer(plan, options.futureSkewMs);
+    this.measurer = new EventMeasurer(plan, options.futureSkewMs, ports.labels ?? null);
     this.segment = new Segment(plan.layout);
   }
 
@@ -110,6 +113,7 @@ export class Engine {
     if (histories && batch.records.length > 0) {
       histories.position = batch.records[batch.records.length - 1]!.offset + 1;
     }
+    this.measurer.labels?.count(report);
     report.records = batch.records.length;
     return { outputs, report, lastDecision: work[work.length - 1]?.record.offset ?? -1 };
   }
@@ -139,6 +143,7 @@ export class Engine {
       for (let k = from; k < to; k++) row(work[k]!, this.features.subarray((k - from) * width, (k - from + 1) * width));
       from = to;
     }
+    this.measurer.labels?.count(report);
     report.records = batch.records.length;
     return report;
   }

@@ -12,6 +12,8 @@ import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
 import { KIND, classify, isFolded, type Classified } from './event-kind.ts';
+import type { LabelFeed } from './label-feed.ts';
+import { LabelQueue } from './label-queue.ts';
 import type { Work } from './work.ts';
 
 /** An entity beside the user. */
@@ -34,10 +36,12 @@ export class EventMeasurer {
   private readonly event: EventView;
   private readonly measures: Measures;
   private readonly others: readonly Other[];
+  readonly labels: LabelQueue | null;
   private readonly classified: Classified = { kind: KIND.normal, row: -1 };
 
-  constructor(plan: Plan, futureSkewMs: number) {
+  constructor(plan: Plan, futureSkewMs: number, labels: LabelFeed | null = null) {
     this.plan = plan;
+    this.labels = labels === null ? null : new LabelQueue(labels);
     this.futureSkewMs = futureSkewMs;
     this.extractor = new Extractor(plan);
     this.event = new EventView(plan.layout);
@@ -53,9 +57,13 @@ export class EventMeasurer {
     }));
   }
 
-  /** Fills in the histories of a batch, with one read. Rejects as `PartitionHistories.load` does. */
+  /**
+   * Fills in the histories of a batch, and those of the verdicts that come between its payments, with one read. Rejects as
+   * `PartitionHistories.load` does.
+   */
   async load(work: readonly Work[], histories: PartitionHistories): Promise<void> {
     const keys = work.map((one) => userKey(one.transaction.user_id));
+    await this.labels?.load(work, histories);
     if (this.others.length === 0) {
       const entries = await histories.load(keys);
       work.forEach((one, k) => (one.entry = entries[k]!));
@@ -80,6 +88,7 @@ export class EventMeasurer {
    */
   take(one: Work, histories: PartitionHistories, out: Float64Array, at: number): void {
     const { plan, event, measures } = this;
+    this.labels?.foldUntil(one.transaction.event_time, histories);
     const user = one.entry!.history;
     this.classifyOne(one, user);
     this.measureUser(one, user);
