@@ -3,12 +3,13 @@ import { LIMITS } from '../domain/limits.ts';
 import type { BlobReader, BlobWriter } from './blob-io.ts';
 import type { UserHistory } from './history.ts';
 import { LABEL } from './layout.ts';
+import { PendingLabels } from './pending-labels.ts';
 import type { Rows } from './rows.ts';
 
 /** What a blob has more when filters ask for verdicts: see blob-format.ts. */
 
 export function writePendingLabels(writer: BlobWriter, history: UserHistory): void {
-  const { labels } = history.pendingLabels;
+  const labels = history.pendingLabels?.labels ?? [];
   writer.varint(history.lastLabelOffset + 1);
   writer.varint(labels.length);
   let previousMs = 0;
@@ -30,6 +31,7 @@ export function readPendingLabels(reader: BlobReader, history: UserHistory): voi
     const transactionHash = reader.u32();
     const verdict = reader.varint();
     const label = verdict % 2 === 1 ? LABEL.fraud : LABEL.genuine;
+    history.pendingLabels ??= new PendingLabels();
     history.pendingLabels.put({ timeMs, transactionHash, label, labelledAtS: Math.floor(verdict / 2) });
   }
 }

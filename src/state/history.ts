@@ -32,8 +32,8 @@ export class UserHistory {
   lastOffset = -1;
   /** place in the label log of the last folded verdict */
   lastLabelOffset = -1;
-  /** verdicts that came before their payments */
-  readonly pendingLabels = new PendingLabels();
+  /** verdicts that came before their payments; null = there were none */
+  pendingLabels: PendingLabels | null = null;
   /** distinct values last seen at or before this were dropped for want of room */
   dictionaryFloorMs = -Infinity;
   /** what happened at or before this was dropped under a catalogue with shorter windows */
@@ -61,14 +61,15 @@ export class UserHistory {
     const compacted = layout.labelFilters === 0 ? 0 : filters;
     const buffer = new ArrayBuffer((filters + compacted) * 8 + WindowTotals.bytesFor(layout));
     this.filterLastMs = new Float64Array(buffer, 0, filters).fill(-Infinity);
-    this.compactedLastMs = new Float64Array(buffer, filters * 8, compacted).fill(-Infinity);
+    this.compactedLastMs =
+      compacted === 0 ? NO_TIMES : new Float64Array(buffer, filters * 8, compacted).fill(-Infinity);
     this.totals = new WindowTotals(layout, rows, buffer, (filters + compacted) * 8);
   }
 
   /** Approximate resident size, for the cache's bound. */
   get bytes(): number {
     const parts = this.rows.bytes + this.dictionary.bytes + this.totals.values.byteLength;
-    return parts + 1_000 + this.panes.length * 600 + this.pendingLabels.size * 80;
+    return parts + 1_000 + this.panes.length * 600 + (this.pendingLabels?.size ?? 0) * 80;
   }
 
   /** First row that still has its details (all fields), not only time, amount and filters. */
@@ -156,7 +157,7 @@ export class UserHistory {
     }
     this.totals.dropped();
     if (layout.labelFilters === 0) return;
-    this.pendingLabels.expire(this.panes[this.panes.length - 1]!.lastMs);
+    this.pendingLabels?.expire(this.panes[this.panes.length - 1]!.lastMs);
     findLastMatches(this, layout.labelFilters);
   }
 
@@ -191,7 +192,7 @@ export class UserHistory {
     const row = rows.insert(wanted);
     const moved = startBefore - rows.start;
     rows.set(row, event);
-    if (this.pendingLabels.size > 0) {
+    if (this.pendingLabels !== null) {
       const label = this.pendingLabels.take(timeMs, event.transactionHash >>> 0);
       if (label) rows.setLabel(row, label.label, label.labelledAtS);
     }
@@ -246,7 +247,7 @@ export class UserHistory {
       rows.start++;
     }
     while (this.panes.length > 0 && this.panes[0]!.lastMs <= untilMs) this.panes.shift();
-    this.pendingLabels.expire(untilMs);
+    if (this.pendingLabels !== null) this.pendingLabels.expire(untilMs);
   }
 
   private dropLarge(): void {
@@ -280,6 +281,8 @@ export class UserHistory {
     this.totals.invalidate();
   }
 }
+
+const NO_TIMES = new Float64Array(0);
 
 function newRows(layout: Layout): Rows {
   return new Rows(layout.fields.length, 8, layout.labelFilters !== 0, layout.kept);

@@ -1,6 +1,6 @@
 import type { UserHistory } from './history.ts';
 import { LABEL, type LabelState } from './layout.ts';
-import type { PendingLabel } from './pending-labels.ts';
+import { PendingLabels, type PendingLabel } from './pending-labels.ts';
 
 /** A verdict as the history sees it. */
 export interface LabelView {
@@ -46,6 +46,7 @@ export function applyLabel(history: UserHistory, label: PendingLabel): LabelOutc
   const row = rowOf(history, label);
   if (row >= 0) return relabel(history, row, label.label, label.labelledAtS) ? 'applied' : 'older';
   if (panes.length > 0 && label.timeMs <= panes[panes.length - 1]!.lastMs) return 'gone';
+  history.pendingLabels ??= new PendingLabels();
   history.pendingLabels.put(label);
   return 'pending';
 }

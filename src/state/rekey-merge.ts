@@ -60,7 +60,7 @@ function takeLabel(into: UserHistory, { rows }: UserHistory, row: number): void 
 
 function takeLabels(into: UserHistory, from: UserHistory): void {
   into.lastLabelOffset = Math.max(into.lastLabelOffset, from.lastLabelOffset);
-  for (const label of from.pendingLabels.labels) applyLabel(into, label);
+  for (const label of from.pendingLabels?.labels ?? []) applyLabel(into, label);
 }
 
 /** What would be lost if it were the one that is folded into the other. */

@@ -37,10 +37,10 @@ export class Rows {
     const buffer = new ArrayBuffer(bytesFor(fieldCount, capacity, labelled, keptCount));
     const labelBytes = labelled ? capacity * LABEL_STRIDE * 4 : 0;
     this.f = new Float64Array(buffer, 0, capacity * 4);
-    this.k = new Float64Array(buffer, capacity * 32, capacity * keptCount);
+    this.k = keptCount === 0 ? NO_KEPT : new Float64Array(buffer, capacity * 32, capacity * keptCount);
     const from = capacity * (32 + 8 * keptCount);
     this.i = new Int32Array(buffer, from, capacity * 4);
-    this.l = new Int32Array(buffer, from + capacity * 16, labelBytes / 4);
+    this.l = labelled ? new Int32Array(buffer, from + capacity * 16, labelBytes / 4) : NO_LABELS;
     this.d = new Uint16Array(buffer, from + capacity * 16 + labelBytes, capacity * fieldCount);
   }
 
@@ -148,7 +148,7 @@ export class Rows {
     i[4 * row + 1] = event.lonE7;
     i[4 * row + 2] = event.contentHash;
     i[4 * row + 3] = event.filterMask;
-    for (let k = 0; k < this.keptCount; k++) this.setKept(row, k, event.kept[k]!);
+    if (this.keptCount > 0) for (let k = 0; k < this.keptCount; k++) this.setKept(row, k, event.kept[k]!);
     if (!this.labelled) return;
     const at = LABEL_STRIDE * row;
     this.l[at] = event.filterMask;
@@ -229,6 +229,9 @@ export class Rows {
   }
 }
 
+// With many users every view is one too many.
+const NO_LABELS = new Int32Array(0);
+const NO_KEPT = new Float64Array(0);
 /** mask per state, state, second */
 const LABEL_STRIDE = 5;
 

@@ -2,6 +2,9 @@ import type { EventView } from './event-view.ts';
 import { MEASURE, addAmount, type Layout } from './layout.ts';
 import type { Rows } from './rows.ts';
 
+// With many users every view is one too many.
+const NO_HEADS = new Int32Array(0);
+
 /**
  * Running totals of a log's rows: per window a tail cursor, per measure count, sum, squares and extremes as integers.
  * A window with a delay has a head cursor, too: rows enter it when they are old enough.
@@ -26,7 +29,8 @@ export class WindowTotals {
     this.values = new Float64Array(buffer, byteOffset, columns);
     const windows = layout.windowsMs.length;
     this.tails = new Int32Array(buffer, byteOffset + columns * 8, windows);
-    this.heads = new Int32Array(buffer, byteOffset + columns * 8 + windows * 4, windows - layout.plainWindows);
+    const delayed = windows - layout.plainWindows;
+    this.heads = delayed === 0 ? NO_HEADS : new Int32Array(buffer, byteOffset + columns * 8 + windows * 4, delayed);
   }
 
   static bytesFor(layout: Layout): number {

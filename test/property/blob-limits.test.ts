@@ -71,7 +71,7 @@ describe('a blob', () => {
     history = decodeHistory(blob, layout, new EventView(layout));
     expect(Buffer.from(encodeHistory(history)).equals(Buffer.from(blob))).toBe(true);
     expect(history.panes.length).toBeGreaterThan(0);
-    expect(history.pendingLabels.size).toBe(LIMITS.pendingLabelsMax);
+    expect(history.pendingLabels?.size).toBe(LIMITS.pendingLabelsMax);
     expect(blob.length).toBeLessThanOrEqual(LIMITS.blobBytesMax);
     expect(blob.length).toBeGreaterThan(LIMITS.blobBytesMax / 4);
   });
