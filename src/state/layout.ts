@@ -96,16 +96,15 @@ function matches(
   kept: Float64Array,
 ): boolean {
   for (const condition of filter.conditions) {
-    if (condition.kind === 'label') {
-      if ((condition.states & (1 << label)) === 0) return false;
-    } else if (condition.kind === 'kept') {
-      const value = kept[condition.kept]! / KEPT_UNITS;
-      if ((value > condition.over && value <= condition.atMost) === condition.negate) return false;
+    if (condition.kind === 'field') {
+      if (condition.hashes.includes(hashes[condition.field]!) === condition.negate) return false;
     } else if (condition.kind === 'amount') {
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
+    } else if (condition.kind === 'label') {
+      if ((condition.states & (1 << label)) === 0) return false;
     } else {
-      const known = condition.hashes.includes(hashes[condition.field]!);
-      if (known === condition.negate) return false;
+      const value = kept[condition.kept]! / KEPT_UNITS;
+      if ((value > condition.over && value <= condition.atMost) === condition.negate) return false;
     }
   }
   return true;

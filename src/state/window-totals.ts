@@ -62,7 +62,8 @@ export class WindowTotals {
     const f = rows.f;
     for (let d = 0; d < heads.length; d++) this.admit(plain + d, timeMs - this.layout.delaysMs[plain + d]!);
     for (let w = 0; w < tails.length; w++) {
-      const fromMs = w < plain ? timeMs - windows[w]! : timeMs - this.layout.delaysMs[w]! - windows[w]!;
+      let fromMs = timeMs - windows[w]!;
+      if (w >= plain) fromMs -= this.layout.delaysMs[w]!;
       let tail = tails[w]!;
       if (tail >= rows.end || f[3 * tail]! > fromMs) continue;
       do this.leave(w, tail++);
