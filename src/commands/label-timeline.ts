@@ -63,23 +63,23 @@ function viewOf(label: Label): DueLabel['label'] {
 
 /** Keys of histories; equal ones are one text in memory. */
 class Keys {
-  private readonly entities: readonly { readonly prefix: string; readonly fields: readonly string[] }[];
+  private readonly entities: Plan['entities'];
+  private readonly prefixes: readonly string[];
   private readonly known = new Map<string, string>();
 
   constructor(plan: Plan) {
-    this.entities = plan.entities.slice(1).map(({ name, fields }) => ({ prefix: entityPrefix(name), fields }));
+    this.entities = plan.entities;
+    this.prefixes = plan.entities.map(({ name }) => entityPrefix(name));
   }
 
   of(label: Label): readonly (string | null)[] {
-    const keys: (string | null)[] = [this.shared(userKey(label.user_id))];
-    for (const { prefix, fields } of this.entities) {
-      const key = entityKey(
-        prefix,
-        fields.map((field) => idOf(label, field)),
-      );
-      keys.push(key === null ? null : this.shared(key));
-    }
-    return keys;
+    return this.entities.map(({ fields, layout }, e) => {
+      if (layout.labelFilters === 0) return null;
+      if (e === 0) return this.shared(userKey(label.user_id));
+      const ids = fields.map((field) => idOf(label, field));
+      const key = entityKey(this.prefixes[e]!, ids);
+      return key === null ? null : this.shared(key);
+    });
   }
 
   private shared(key: string): string {

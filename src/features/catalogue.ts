@@ -33,7 +33,7 @@ export const AGGREGATES = {
   ratio_to_mean: { text: 'amount / mean of earlier payments', window: 'required', of: 'none', where: true },
   ratio_to_max: { text: 'amount / largest of earlier payments', window: 'required', of: 'none', where: true },
   trimmed_mean: {
-    text: 'mean of earlier amounts without `trim` of them at each end',
+    text: 'mean of earlier amounts without the share `trim` at each end, or `[of the smallest, of the largest]`',
     window: 'required',
     of: 'kept',
     where: true,
@@ -145,8 +145,8 @@ export interface FeatureDeclaration {
   readonly kept: number;
   /** of the n-th last; a trimmed mean of fewer has no value; else 0 */
   readonly n: number;
-  /** share left out at each end of a trimmed mean, else 0 */
-  readonly trim: number;
+  /** shares left out of a trimmed mean: of the smallest, of the largest; else 0 */
+  readonly trim: readonly [low: number, high: number];
   /** indexes of earlier features, for `ratio` and `difference` */
   readonly operands: readonly number[];
   readonly where: readonly WhereCondition[];

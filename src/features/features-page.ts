@@ -14,7 +14,9 @@ export function featureTable(plan: Plan): string {
 
 function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const { n, trim } = feature;
-  const numbers = [...(trim > 0 ? [`trim ${trim}`] : []), ...(n > 0 ? [`n ${n}`] : [])].join(', ');
+  const numbers = [...(trim[0] + trim[1] > 0 ? [`trim ${trim.join(', ')}`] : []), ...(n > 0 ? [`n ${n}`] : [])].join(
+    ', ',
+  );
   const words = AGGREGATES[feature.aggregate].text + (numbers === '' ? '' : ` (${numbers})`);
   const kept = feature.kept < 0 ? '' : `, of \`${plan.names[feature.kept]}\` as it was at each`;
   const of = feature.field === null ? kept : ` of \`${feature.field}\``;

@@ -122,7 +122,7 @@ class CatalogueParser {
       includesCurrent: this.current(fields, name, windowed, delayMs > 0 || rule.earlier === true),
       kept: rule.of === 'kept' ? this.keptOf(fields.get('of'), name) : -1,
       n: this.number(fields, name, rule.numbers, 'n') + this.number(fields, name, rule.numbers, 'min_count'),
-      trim: this.number(fields, name, rule.numbers, 'trim'),
+      trim: this.trim(fields.get('trim'), name, rule.numbers),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', keepable),
@@ -190,20 +190,27 @@ class CatalogueParser {
     fields: Map<string, YamlField>,
     name: string,
     taken: readonly string[] | undefined,
-    key: 'n' | 'trim' | 'min_count',
+    key: 'n' | 'min_count',
   ): number {
     const field = fields.get(key);
     if (taken?.includes(key) !== true) {
       if (field) this.yaml.problem(field.line, `${name}: no "${key}" here`);
       return 0;
     }
-    const value = field ? this.yaml.scalar(field) : key === 'trim' ? 0 : 1;
-    const isGood =
-      key === 'trim' ? isBetween(value, 0, 0.499_999) : Number.isInteger(value) && isBetween(value, 1, 1_000);
-    if (isGood) return value as number;
-    const what = key === 'trim' ? 'a share below 0.5' : 'an integer from 1 to 1000';
-    this.yaml.problem(field!.line, `${name}: ${key} is ${what}`);
+    const value = field ? this.yaml.scalar(field) : 1;
+    if (isBetween(value, 1, 1_000) && Number.isInteger(value)) return value;
+    this.yaml.problem(field!.line, `${name}: ${key} is an integer from 1 to 1000`);
     return 0;
+  }
+
+  private trim(field: YamlField | undefined, name: string, taken: readonly string[] | undefined): [number, number] {
+    if (!field) return [0, 0];
+    if (taken?.includes('trim') !== true) this.yaml.problem(field.line, `${name}: no "trim" here`);
+    const nodes = isSeq(field.node) ? (field.node.items as Node[]) : [field.node, field.node];
+    const [low, high] = nodes.map((node) => this.yaml.scalar({ node, line: field.line }));
+    if (nodes.length === 2 && isBetween(low, 0, 0.499_999) && isBetween(high, 0, 0.499_999)) return [low, high];
+    this.yaml.problem(field.line, `${name}: trim is a share below 0.5, or a list of two`);
+    return [0, 0];
   }
 
   private delay(field: YamlField | undefined, name: string, aggregate: Aggregate, windowMs: number): number {
@@ -283,6 +290,6 @@ class CatalogueParser {
   }
 }
 
-function isBetween(value: unknown, least: number, most: number): boolean {
+function isBetween(value: unknown, least: number, most: number): value is number {
   return typeof value === 'number' && value >= least && value <= most;
 }

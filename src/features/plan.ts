@@ -103,7 +103,7 @@ function formulaOf(feature: FeatureDeclaration): string {
     ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
     ...(feature.kept < 0 ? [] : [`of ${feature.kept}`]),
     ...(feature.n === 0 ? [] : [`n ${feature.n}`]),
-    ...(feature.trim === 0 ? [] : [`trim ${feature.trim}`]),
+    ...(feature.trim[0] + feature.trim[1] === 0 ? [] : [`trim ${feature.trim.join(' ')}`]),
     ...(entityName(feature) === USER ? [] : [`entity ${entityName(feature)}`]),
     ...(feature.delayMs === 0 ? [] : [`delay ${feature.delayMs}`]),
   ].join('|');

@@ -72,17 +72,22 @@ export class EventMeasurer {
       work.forEach((one, k) => (one.entry = entries[k]!));
       return;
     }
-    const places = work.map((one) =>
-      this.others.map((other) => {
-        const key = keyOf(other, one.transaction);
-        return key === null ? -1 : keys.push(key) - 1;
-      }),
-    );
+    const width = this.others.length;
+    const places = new Int32Array(work.length * width).fill(-1);
+    for (let k = 0; k < work.length; k++) {
+      for (let e = 0; e < width; e++) {
+        const key = keyOf(this.others[e]!, work[k]!.transaction);
+        if (key !== null) places[k * width + e] = keys.push(key) - 1;
+      }
+    }
     const entries = await histories.load(keys);
-    work.forEach((one, k) => {
+    for (let k = 0; k < work.length; k++) {
+      const one = work[k]!;
       one.entry = entries[k]!;
-      one.others = places[k]!.map((place) => (place < 0 ? null : entries[place]!));
-    });
+      const others = new Array<CacheEntry | null>(width);
+      for (let e = 0; e < width; e++) others[e] = entries[places[k * width + e]!] ?? null;
+      one.others = others;
+    }
   }
 
   /**
@@ -232,10 +237,15 @@ function recall({ rows }: UserHistory, event: EventView): void {
 }
 
 function keyOf(other: Other, transaction: Transaction): string | null {
-  return entityKey(
-    other.prefix,
-    other.readers.map((read) => read(transaction)),
-  );
+  const { prefix, readers } = other;
+  if (readers.length > 1) {
+    return entityKey(
+      prefix,
+      readers.map((read) => read(transaction)),
+    );
+  }
+  const id = readers[0]!(transaction);
+  return id === null || id === undefined ? null : prefix + id;
 }
 
 function forget(measures: Measures, event: EventView): void {

@@ -5,7 +5,7 @@ export interface DueLabel {
   readonly label: LabelView;
   /** when it may be known, ms */
   readonly dueMs: number;
-  /** per entity of the plan, the user first; null = the verdict does not say */
+  /** per entity of the plan, the user first; null = the verdict does not say, or no feature of it asks for verdicts */
   readonly keys: readonly (string | null)[];
 }
 

@@ -34,12 +34,15 @@ export class LabelQueue {
   foldUntil(timeMs: number, histories: PartitionHistories): void {
     for (; this.next < this.due.length && this.due[this.next]!.dueMs <= timeMs; this.next++) {
       const { label } = this.due[this.next]!;
-      this.entries[this.next]!.forEach((entry, e) => {
-        if (entry === null || entry.history.layout.labelFilters === 0) return;
+      let isKept = false;
+      for (const entry of this.entries[this.next]!) {
+        if (entry === null) continue;
         const outcome = foldLabel(entry.history, label);
-        if (outcome !== 'known') histories.markDirty(entry);
-        if (e === 0 && outcome === 'gone') this.gone++;
-      });
+        if (outcome !== 'gone') isKept = true;
+        // A history grows with what waits alone.
+        if (!entry.dirty || outcome === 'pending') histories.markDirty(entry);
+      }
+      if (!isKept) this.gone++;
       this.folded++;
     }
   }

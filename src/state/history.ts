@@ -6,7 +6,7 @@ import { EXACT_SQUARE_LIMIT, type Layout } from './layout.ts';
 import type { Measures } from './measures.ts';
 import { measureInOrder } from './measure-in-order.ts';
 import { addToPane, compact, rowsMax, type Pane } from './panes.ts';
-import { PendingLabels } from './pending-labels.ts';
+import type { PendingLabels } from './pending-labels.ts';
 import { Rows } from './rows.ts';
 import { shrinkDictionary } from './dictionary-shrink.ts';
 import { WindowTotals } from './window-totals.ts';

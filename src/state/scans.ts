@@ -32,8 +32,8 @@ export interface Scan {
   readonly kept: number;
   /** of the n-th last; fewer matches than this have no trimmed mean */
   readonly n: number;
-  /** share of the matches that is left out at each end */
-  readonly trim: number;
+  /** shares of the matches that are left out: of the smallest, of the largest */
+  readonly trim: readonly [low: number, high: number];
 }
 
 /** Kept values are integers of this part: sums do not depend on the order of the rows. */
@@ -187,10 +187,11 @@ function trimmedMean(walk: Walk, scan: Scan): number {
   }
   if (count === 0 || count < scan.n) return NaN;
   const values = sorted.subarray(0, count).sort();
-  const cut = Math.floor(scan.trim * count);
+  const from = Math.floor(scan.trim[0] * count);
+  const to = count - Math.floor(scan.trim[1] * count);
   let sum = 0;
-  for (let k = cut; k < count - cut; k++) sum += values[k]!;
-  return inUnits(sum, scan) / (count - 2 * cut);
+  for (let k = from; k < to; k++) sum += values[k]!;
+  return inUnits(sum, scan) / (to - from);
 }
 
 function inUnits(value: number, { kept }: Scan): number {

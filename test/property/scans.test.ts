@@ -59,7 +59,7 @@ features:
     entity: terminal_id
     where: { label: genuine }
     since: { label: fraud, amount_ratio: { not: { over: 1.5 } } }
-  - { name: clean_usual, aggregate: trimmed_mean, window: 20d, trim: 0.25, where: { label: { not: fraud } } }
+  - { name: clean_usual, aggregate: trimmed_mean, window: 20d, trim: [0, 0.25], where: { label: { not: fraud } } }
 `;
 
 const plan = compilePlan(parseCatalogue(CATALOGUE, 'scans.yaml'), DAY);

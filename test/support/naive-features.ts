@@ -96,8 +96,8 @@ function value(
       const values = before.map(own).filter((one) => !Number.isNaN(one));
       if (values.length < Math.max(1, feature.n)) return NaN;
       values.sort((a, b) => a - b);
-      const cut = Math.floor(feature.trim * values.length);
-      const left = values.slice(cut, values.length - cut);
+      const [low, high] = feature.trim.map((share) => Math.floor(share * values.length));
+      const left = values.slice(low, values.length - high!);
       return left.reduce((sum, one) => sum + one, 0) / left.length;
     }
     case 'nth_last':

@@ -54,7 +54,7 @@ describe('the catalogue parser', () => {
     ['{ name: a, aggregate: amount, entity: ip }', /^f\.yaml:3: a: amount looks at no history: no "entity"$/],
     ['{ name: a, aggregate: nth_last, n: 0 }', /^f\.yaml:3: a: n is an integer from 1 to 1000$/],
     ['{ name: a, aggregate: count, window: 1h, n: 2 }', /^f\.yaml:3: a: no "n" here$/],
-    ['{ name: a, aggregate: trimmed_mean, window: 1h, trim: 0.5 }', /^f\.yaml:3: a: trim is a share below 0.5$/],
+    ['{ name: a, aggregate: trimmed_mean, window: 1h, trim: 0.5 }', /^f\.yaml:3: a: trim is a share below 0.5/],
     ['{ name: a, aggregate: count_since, where: { label: fraud } }', /^f\.yaml:3: a: count_since needs "since"$/],
     ['{ name: a, aggregate: streak, among: { label: known } }', /^f\.yaml:3: a: streak needs "where"$/],
     ['{ name: a, aggregate: streak, where: { label: fraud }, since: { mcc: "1" } }', /^f\.yaml:3: a: no "since" here$/],
