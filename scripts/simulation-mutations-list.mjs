@@ -333,14 +333,15 @@ export const MUTATIONS = [
   mutation('a record that was survived is blamed', [worker, '    await this.attempts.outlived();\n', '']),
   mutation('deaths at a position are not counted', [
     attempts,
-    'last.deaths : last.deaths + 1;',
-    'last.deaths : last.deaths;',
+    '[...(last.offset === offset ? last.deaths : []), ...ended]',
+    '(last.offset === offset ? last.deaths : [])',
   ]),
-  mutation('the wrong record is put aside', [
+  mutation('a record in hand at one death is put aside', [
     attempts,
-    '        poison = last.trying;\n',
-    '        poison = last.trying + 1;\n',
+    'inHand >= 0 && inHand === before?.record && deaths.length >= DEATHS_OF_POISON',
+    'inHand >= 0',
   ]),
+  mutation('the wrong record is put aside', [attempts, '        poison = inHand;\n', '        poison = inHand + 1;\n']),
   mutation('a record that was put aside is forgotten', [
     worker,
     'await this.publish([], { ...start.position, poison: this.poison });',

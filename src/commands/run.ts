@@ -17,6 +17,7 @@ import type { StateStore } from '../state/store.ts';
 import { pauseFor } from '../transport/kafka/backoff.ts';
 import type { KafkaClient } from '../transport/kafka/client.ts';
 import { KafkaConsumer } from '../transport/kafka/consumer.ts';
+import { ProcessMark } from '../transport/kafka/process-mark.ts';
 import { createTopics } from '../transport/kafka/topics.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaClientOf, redisSettingsOf, registryOf } from './connections.ts';
@@ -132,6 +133,7 @@ async function serve(context: CommandContext, brain: Brain, health: Health, metr
         sessionTimeoutMs: settings['kafka.session-timeout'],
         ...(settings['kafka.partitions'] === null ? {} : { partitionsMax: settings['kafka.partitions'] }),
         heartbeatMs: Math.ceil(settings['kafka.session-timeout'] / HEARTBEATS_PER_SESSION),
+        mark: ProcessMark.own(settings['kafka.instance-id']),
       },
       group,
     );

@@ -38,6 +38,17 @@ export const KAFKA_OPTIONS = {
     pattern: /^[^\p{Cc}]{1,249}$/u,
     patternText: '1–249 characters, no control characters',
   },
+  'kafka.instance-id': {
+    type: 'string',
+    default: null,
+    description:
+      'a name that no other running member has, such as the name of a pod that keeps it: a process that starts with it takes the ' +
+      'place of the one before at once. Without it that is so for a process on the same machine; in a new container it waits for ' +
+      'kafka.session-timeout',
+    commands: RUN,
+    pattern: /^[a-zA-Z0-9._-]{1,249}$/,
+    patternText: '1–249 of a–z A–Z 0–9 . _ -',
+  },
   'kafka.from': {
     type: 'enum',
     values: ['earliest', 'latest', 'fail'],

@@ -1,32 +1,50 @@
 import type { Logger } from '../domain/logger.ts';
 import type { PartitionStore } from '../state/store.ts';
 
-/** deaths at one position after which the records behind it are taken one by one */
+const DEATHS_OF_POISON = 3;
+/** deaths at one position after which records are published one by one, each alone in the process */
 const DEATHS_BEFORE_SINGLES = 2;
-/** how many: as many as the batch may have had that nobody survived */
-const SINGLES_MAX = 2_000;
+/** names kept of processes that ended: the count needs no more */
+const DEATHS_MAX = 8;
+/** how many are taken with care: as many as the batch may have had that nobody survived */
+const CAREFUL_MAX = 2_000;
+
+interface Suspect {
+  readonly record: number;
+  /** the process that ended with it in hand */
+  readonly processId: string;
+}
 
 interface Attempt {
   /** the position from which decisions went on */
   readonly offset: number;
-  /** processes that ended there without a step forward */
-  readonly deaths: number;
+  /** processes that seem to have ended there without a step forward, the first one first */
+  readonly deaths: readonly string[];
+  /** who owns the partition, or did when it ended: the note of an owner that gave it back in order is gone */
   readonly processId: string;
-  /** the record in hand, when records are taken one by one; -1 = whole batches */
+  /** the record in hand, when each is noted before it is tried; -1 = none, or whole batches */
   readonly trying: number;
+  readonly suspect: Suspect | null;
 }
 
+/** `whole` batches; each record `noted` before it is tried; or `single`: noted, alone in the process, and published at once. */
+export type Care = 'whole' | 'noted' | 'single';
+
 /**
- * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what was being tried is
- * noted in the store before it is tried. Two deaths at one position, and its records are taken one by one, each noted; the
- * death after that names its record. A position that moves forgets all.
+ * Finds the record that ends the process: a native crash or an exhausted heap cannot be caught, so what is being tried is noted
+ * in the store before it is tried. The first death at a position names nobody; behind it each record is noted, and the second
+ * death makes the record in hand suspect; behind that one records are taken singly, and a third death with the suspect in hand
+ * again convicts it. Other records are as good as any after that: two deaths with the same record in hand are no accident.
+ *
+ * A process that lost the partition without being able to say so (frozen, cut off) looks as if it had ended. So the note names
+ * its processes, and one that comes back takes its own name out.
  */
 export class Attempts {
   private readonly store: PartitionStore;
   private readonly processId: string;
   private readonly log: Logger;
   private current: Attempt | null = null;
-  private singles = 0;
+  private careful = 0;
 
   constructor(store: PartitionStore, processId: string, log: Logger) {
     this.store = store;
@@ -34,9 +52,9 @@ export class Attempts {
     this.log = log;
   }
 
-  /** Records are to be taken one by one, each with `trying` before it. */
-  get singly(): boolean {
-    return this.current !== null && this.current.deaths >= DEATHS_BEFORE_SINGLES;
+  get care(): Care {
+    const deaths = this.current?.deaths.length ?? 0;
+    return deaths === 0 ? 'whole' : deaths < DEATHS_BEFORE_SINGLES ? 'noted' : 'single';
   }
 
   /**
@@ -45,20 +63,27 @@ export class Attempts {
    */
   async begin(offset: number): Promise<number> {
     const last = parse(await this.store.readAttempt());
-    let deaths = 0;
+    let deaths: readonly string[] = [];
+    let suspect: Suspect | null = null;
     let poison = -1;
-    if (last !== null && last.offset === offset) {
-      deaths = last.processId === this.processId ? last.deaths : last.deaths + 1;
-      if (last.processId !== this.processId && last.trying >= 0 && deaths > DEATHS_BEFORE_SINGLES) {
-        poison = last.trying;
-        deaths = 0;
-      }
+    if (last !== null) {
+      const ended = last.processId === this.processId ? [] : [last.processId];
+      deaths = [...(last.offset === offset ? last.deaths : []), ...ended].filter((one) => one !== this.processId);
+      const before = last.suspect?.processId === this.processId ? null : last.suspect;
+      const inHand = ended.length > 0 && last.trying >= offset ? last.trying : -1;
+      if (inHand >= 0 && inHand === before?.record && deaths.length >= DEATHS_OF_POISON) {
+        poison = inHand;
+        deaths = [];
+      } else suspect = inHand < 0 ? before : { record: inHand, processId: last.processId };
     }
-    this.singles = 0;
-    this.current = { offset, deaths, processId: this.processId, trying: -1 };
+    this.careful = 0;
+    this.current = { offset, deaths, processId: this.processId, trying: -1, suspect };
     if (poison < 0) await this.store.writeAttempt(JSON.stringify(this.current));
-    if (deaths >= DEATHS_BEFORE_SINGLES) {
-      this.log.warn('records are taken one by one: processes have ended at this position', { offset, deaths });
+    if (this.care === 'single') {
+      this.log.warn('records are taken one by one: processes have ended at this position', {
+        offset,
+        deaths: deaths.length,
+      });
     }
     return poison;
   }
@@ -68,10 +93,10 @@ export class Attempts {
     if (this.current !== null) await this.store.writeAttempt(JSON.stringify(this.current));
   }
 
-  /** @param position the one that is committed while this record is in hand */
+  /** @param position the one that is committed while this record is in hand. Throws FS_STATE_UNAVAILABLE. */
   async trying(record: number, position: number): Promise<void> {
     if (this.current === null) return;
-    this.singles++;
+    this.careful++;
     this.current = { ...this.current, offset: position, trying: record };
     await this.store.writeAttempt(JSON.stringify(this.current));
   }
@@ -83,27 +108,35 @@ export class Attempts {
     await this.store.writeAttempt(JSON.stringify(this.current));
   }
 
-  /** A step was made: in whole batches, or the last of those that are taken one by one. */
+  /** A step was published. Behind the last of those that are taken with care, the deaths are over. */
   survived(): void {
-    if (!this.singly || this.singles >= SINGLES_MAX) this.end();
+    if (this.current === null || this.care === 'whole' || this.careful < CAREFUL_MAX) return;
+    this.current = { ...this.current, deaths: [], trying: -1, suspect: null };
+    // A note that stays as it was makes the next owner careful once more: harmless.
+    this.store.writeAttempt(JSON.stringify(this.current)).catch(() => undefined);
   }
 
-  /** The partition is given back in order, or moves on. A note that stays is of a position that is past: harmless. */
-  end(): void {
+  /** The partition is given back in order: its owner has not ended. Never rejects. */
+  async end(): Promise<void> {
     if (this.current === null) return;
     this.current = null;
-    this.store.writeAttempt(null).catch(() => undefined);
+    await this.store.writeAttempt(null).catch(() => undefined);
   }
 }
 
 function parse(text: string | null): Attempt | null {
   if (text === null) return null;
   try {
-    const value = JSON.parse(text) as Partial<Attempt> | null;
-    if (typeof value?.offset !== 'number' || typeof value.deaths !== 'number' || typeof value.trying !== 'number') {
-      return null;
-    }
-    return { offset: value.offset, deaths: value.deaths, processId: String(value.processId), trying: value.trying };
+    const { offset, deaths, processId, trying, suspect } = JSON.parse(text) as Partial<Attempt>;
+    if (typeof offset !== 'number' || !Array.isArray(deaths) || typeof trying !== 'number') return null;
+    const isSuspect = typeof suspect?.record === 'number' && typeof suspect.processId === 'string';
+    return {
+      offset,
+      deaths: deaths.map(String).slice(-DEATHS_MAX),
+      processId: String(processId),
+      trying,
+      suspect: isSuspect ? suspect : null,
+    };
   } catch {
     return null;
   }

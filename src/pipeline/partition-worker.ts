@@ -8,6 +8,7 @@ import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.
 import { Attempts } from './attempts.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { DeadLetterCut } from './dead-letter-cut.ts';
+import { Deciding } from './deciding.ts';
 import { patiently } from './patience.ts';
 import { StoreAbsence } from './store-absence.ts';
 import { takeOver } from './takeover.ts';
@@ -29,6 +30,7 @@ export class PartitionWorker {
   private readonly checkpoint: Checkpoint;
   private readonly attempts: Attempts;
   private readonly absence: StoreAbsence;
+  private readonly deciding: Deciding;
   private readonly turns: Turns;
   /** what is committed: records below its offset were decided, they are only folded */
   private position: Position | null = null;
@@ -52,6 +54,7 @@ export class PartitionWorker {
     this.checkpoint = new Checkpoint(ports, options);
     this.attempts = new Attempts(ports.store, ports.processId, ports.log);
     this.absence = new StoreAbsence(ports.store);
+    this.deciding = new Deciding(input, ports, options, this.absence, this.attempts);
     this.cut = new DeadLetterCut(ports.log);
     this.turns = ports.turns ?? new Turns();
   }
@@ -100,7 +103,7 @@ export class PartitionWorker {
       await this.keepingAlive;
       const records = this.checked(batch.records);
       let done = 0;
-      while (this.attempts.singly && done < records.length) {
+      while (this.attempts.care === 'single' && done < records.length) {
         const record = records[done]!;
         done++;
         const next = done < records.length ? record.offset + 1 : nextOffset;
@@ -144,7 +147,7 @@ export class PartitionWorker {
     try {
       if (flush && this.holdsState && !this.absence.lasts && !this.busy) {
         await this.checkpoint.finish();
-        this.attempts.end();
+        await this.attempts.end();
       }
     } finally {
       this.holdsState = false;
@@ -234,31 +237,20 @@ export class PartitionWorker {
   }
 
   private async decide(batch: InputBatch, nextOffset: number): Promise<void> {
-    const { engine, histories, observer, clock } = this.ports;
-    this.absence.check();
-    const result = await patiently(this.input, this.ports, async () => {
-      if (this.absence.lasts) return engine.decide(batch, null);
-      try {
-        return await engine.decide(batch, histories);
-      } catch (thrown) {
-        const away = toFraudstreamError(thrown).code === 'FS_STATE_UNAVAILABLE';
-        if (!away || this.options.onUnavailable === 'stop') throw thrown;
-        this.absence.begin();
-        return engine.decide(batch, null);
-      }
-    });
+    const { engine, observer, clock } = this.ports;
+    const decided = await this.deciding.decide(batch, this.position!.offset);
     const before = clock.monotonicMs();
     const last = batch.records[batch.records.length - 1]!;
-    await this.publish(result.outputs, {
+    await this.publish(decided.outputs, {
       ...this.position!,
       offset: nextOffset,
       mark: markOf(this.position!.mark, last),
-      lastDecision: result.lastDecision < 0 ? this.position!.lastDecision : result.lastDecision,
+      lastDecision: decided.lastDecision < 0 ? this.position!.lastDecision : decided.lastDecision,
       fingerprint: engine.plan.layout.fingerprint,
     });
     this.attempts.survived();
     // Not before: what is decided again after a failure counts once.
-    observer.batch(result.report);
+    for (const report of decided.reports) observer.batch(report);
     observer.published({
       partition: batch.partition,
       records: batch.records.length,

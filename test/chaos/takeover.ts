@@ -22,12 +22,14 @@ const GOAL_MS = { killed: 10_000, left: 1_500, restarted: 5_000 };
 /** a gap that begins before the event is its own: decisions in hand come a moment later */
 const BEFORE_MS = 200;
 const PARTITIONS = 4;
+/** what brokers do unless told otherwise: the first member of an empty group waits */
+const BROKERS_AS_SHIPPED = { properties: { 'group.initial.rebalance.delay.ms': 3_000 } };
 const USERS = 100_000;
 
 /** One of two dies (kill -9), or leaves (SIGTERM): the longest time that a partition has no decision. */
 export async function takeover(stage: Stage): Promise<Figure[]> {
   const rounds = stage.times(2, 20);
-  const kafka = await stage.newKafka();
+  const kafka = await stage.newKafka(BROKERS_AS_SHIPPED);
   const redis = (await stage.redis()).url;
   const world = { ...stage.world('takeover'), kafka: kafka.bootstrap, redis, partitions: PARTITIONS };
   return inWorld({ ...world, asShipped: true }, async (one) => {
@@ -64,7 +66,7 @@ export async function takeover(stage: Stage): Promise<Figure[]> {
 export async function restart(stage: Stage): Promise<Figure[]> {
   const rounds = stage.times(1, 10);
   const users = stage.long ? USERS : 2_000;
-  const kafka = await stage.newKafka();
+  const kafka = await stage.newKafka(BROKERS_AS_SHIPPED);
   const redis = (await stage.newRedis(true)).url;
   const world = { ...stage.world('restart'), kafka: kafka.bootstrap, redis, partitions: PARTITIONS, users };
   return inWorld({ ...world, asShipped: true }, async (one) => {

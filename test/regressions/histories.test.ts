@@ -69,6 +69,28 @@ const HISTORIES: readonly History[] = [
     },
     seeds: [1, 2, 3],
   },
+  {
+    name: 'partitions that go back and forth between living processes are no deaths: two kills put nothing aside',
+    change: {
+      operatorError: null,
+      instances: 2,
+      faults: [...repeated('rebalance', 900), ...repeated('cut off', 2_900), ...at([5_000, 'kill'], [10_500, 'kill'])],
+    },
+    seeds: [1, 16, 37, 40, 69, 91],
+  },
+  {
+    name: 'nor do they where records wait in hand for a registry',
+    change: {
+      operatorError: null,
+      instances: 2,
+      faults: [
+        ...repeated('decoding fails', 2_000),
+        ...repeated('cut off', 4_000),
+        ...at([7_000, 'kill'], [11_000, 'kill']),
+      ],
+    },
+    seeds: [1, 146],
+  },
 ];
 
 describe('histories that have taught us something', () => {

@@ -9,7 +9,7 @@ import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
 import { decodeState, encodeState, partitionKeys, type PartitionKeys } from './state-record.ts';
 
 /** Up to this many keys are one MGET, hence one atomic read. */
-const LOAD_KEYS_MAX = 5_000;
+const LOAD_KEYS_MAX = 3_000;
 /** Slices of a flush under way at the same time: hides the round trip, bounds the bytes in the socket. */
 const SLICES_IN_FLIGHT = 4;
 const SCAN_COUNT = 1_000;

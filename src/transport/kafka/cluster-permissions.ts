@@ -1,6 +1,7 @@
 import { type FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import type { KafkaClient } from './client.ts';
 import { anyBroker, Coordinators } from './coordinators.ts';
+import { describeGroup } from './group-description.ts';
 import { fromKafka } from './kafka-errors.ts';
 import { sendRaw, type Cluster } from './kafkajs-internals.ts';
 import { ProtocolReader, ProtocolWriter } from './protocol-bytes.ts';
@@ -22,7 +23,6 @@ export interface Permissions {
 }
 
 const METADATA = { apiKey: 3, apiVersion: 8, apiName: 'Metadata' } as const;
-const DESCRIBE_GROUPS = { apiKey: 15, apiVersion: 3, apiName: 'DescribeGroups' } as const;
 const TOPIC_AUTHORIZATION_FAILED = 29;
 const GROUP_AUTHORIZATION_FAILED = 30;
 /** a bit set by the numbers of AclOperation; this one says that nothing is said */
@@ -106,10 +106,8 @@ async function groupOperations(
   for (const group of groups) {
     try {
       const broker = await coordinators.find('group', group);
-      const body = new ProtocolWriter().int32(1).string(group).boolean(true).end();
-      const timeoutMs = client.requestTimeoutMs;
-      const answer = await sendRaw(broker, 0, { ...DESCRIBE_GROUPS, body: [body], timeoutMs });
-      found.set(group, decodeGroupOperations(answer));
+      const described = await describeGroup(broker, group, client.requestTimeoutMs, 0);
+      found.set(group, operationsOf(described.operations, described.errorCode === GROUP_AUTHORIZATION_FAILED));
     } catch (thrown) {
       // who may not even look for a coordinator may do nothing with the group
       if (fromKafka(thrown, '').code !== 'FS_KAFKA_REFUSED') throw thrown;
@@ -117,22 +115,6 @@ async function groupOperations(
     }
   }
   return found;
-}
-
-/** DescribeGroups 3, of one group. Throws a RangeError when it is shorter than it says. */
-export function decodeGroupOperations(bytes: Buffer): ReadonlySet<Operation> | null {
-  const reader = new ProtocolReader(bytes);
-  reader.int32(); // throttle time
-  const groups = reader.array(() => {
-    const errorCode = reader.int16();
-    for (let text = 0; text < 4; text++) reader.string();
-    reader.array(() => {
-      for (let text = 0; text < 3; text++) reader.string();
-      for (let some = 0; some < 2; some++) reader.skip(Math.max(0, reader.int32()));
-    });
-    return operationsOf(reader.int32(), errorCode === GROUP_AUTHORIZATION_FAILED);
-  });
-  return groups[0] ?? null;
 }
 
 function operationsOf(bits: number, refused: boolean): ReadonlySet<Operation> | null {

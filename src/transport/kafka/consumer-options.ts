@@ -1,5 +1,6 @@
 import type { FraudstreamError } from '../../domain/errors.ts';
 import type { AssignedPartition, PartitionHandler, PartitionProgress } from './partition-task.ts';
+import type { ProcessMark } from './process-mark.ts';
 
 export interface ConsumerHandler extends PartitionHandler {
   /**
@@ -30,6 +31,8 @@ export interface ConsumerOptions {
   readonly rebalanceTimeoutMs?: number;
   /** only the first so many partitions of each topic; default all */
   readonly partitionsMax?: number;
+  /** of this process: told to the group, and members whose process has died are not waited for; default null */
+  readonly mark?: ProcessMark | null;
 }
 
 export interface ConsumerProgress {

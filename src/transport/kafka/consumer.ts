@@ -2,6 +2,7 @@ import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
 import { backoffMs, pauseFor, settlesWithin } from './backoff.ts';
 import type { KafkaClient } from './client.ts';
 import type { ConsumerHandler, ConsumerOptions, ConsumerProgress } from './consumer-options.ts';
+import { DeadMembers } from './dead-members.ts';
 import { Fetcher } from './fetcher.ts';
 import { kafkaErrorType } from './kafka-errors.ts';
 import type { Cluster } from './kafkajs-internals.ts';
@@ -27,6 +28,7 @@ export class KafkaConsumer {
   private readonly client: KafkaClient;
   private readonly options: Required<ConsumerOptions>;
   private readonly handler: ConsumerHandler;
+  private readonly dead: DeadMembers | null;
   private readonly paused = new Set<string>();
   private stopping = new AbortController();
   private running: Promise<void> | null = null;
@@ -52,8 +54,11 @@ export class KafkaConsumer {
       heartbeatMs: 1_000,
       rebalanceTimeoutMs: 60_000,
       partitionsMax: Number.MAX_SAFE_INTEGER,
+      mark: null,
       ...options,
     };
+    const { groupId, mark } = this.options;
+    this.dead = mark === null ? null : new DeadMembers(client, groupId, mark);
   }
 
   /** Begins to join, and goes on by itself: Kafka being away is waited for, never thrown. */
@@ -146,6 +151,7 @@ export class KafkaConsumer {
       sessionTimeoutMs,
       rebalanceTimeoutMs,
       partitionsMax: this.options.partitionsMax,
+      dead: this.dead,
     });
     try {
       let failures = 0;

@@ -147,8 +147,8 @@ const decodeMessageSet = require('kafkajs/src/protocol/messageSet/decoder') as (
 ) => Promise<readonly LegacyMessage[]>;
 export const memberProtocol = require('kafkajs/src/consumer/assignerProtocol') as {
   MemberMetadata: {
-    encode(metadata: { version: number; topics: readonly string[] }): Buffer;
-    decode(bytes: Buffer): { topics: readonly string[] };
+    encode(metadata: { version: number; topics: readonly string[]; userData?: Buffer }): Buffer;
+    decode(bytes: Buffer): { topics: readonly string[]; userData: Buffer | null };
   };
   MemberAssignment: {
     encode(assignment: { version: number; assignment: Readonly<Record<string, readonly number[]>> }): Buffer;

@@ -1,5 +1,6 @@
 import { FraudstreamError } from '../../domain/errors.ts';
 import { assignPartitions, ASSIGNER_NAME } from './assigner.ts';
+import type { DeadMembers } from './dead-members.ts';
 import { fromKafka, isCoordinatorMoved, isFenced, isTransport, kafkaErrorType } from './kafka-errors.ts';
 import { dropConnections, memberProtocol, type Broker, type Cluster } from './kafkajs-internals.ts';
 import type { Leaders } from './leaders.ts';
@@ -23,6 +24,8 @@ export interface MembershipOptions {
   readonly rebalanceTimeoutMs: number;
   /** partitions from this one on are dealt to nobody */
   readonly partitionsMax?: number;
+  /** not waited for when we join; default: all are */
+  readonly dead?: DeadMembers | null;
 }
 
 export class Membership {
@@ -56,18 +59,22 @@ export class Membership {
   }
 
   private async joinAndSync(): Promise<Generation> {
-    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs, dead } = this.options;
+    const answered = new AbortController();
     try {
       const coordinator = await this.findCoordinator();
-      const joined = await coordinator.joinGroup({
+      const absent = this.memberId === '' && dead ? await dead.find(coordinator) : [];
+      const userData = dead?.mark.bytes ?? Buffer.alloc(0);
+      const metadata = MemberMetadata.encode({ version: PROTOCOL_VERSION, topics, userData });
+      const joining = coordinator.joinGroup({
         groupId,
         sessionTimeout: sessionTimeoutMs,
         rebalanceTimeout: rebalanceTimeoutMs,
         memberId: this.memberId,
-        groupProtocols: [
-          { name: ASSIGNER_NAME, metadata: MemberMetadata.encode({ version: PROTOCOL_VERSION, topics }) },
-        ],
+        groupProtocols: [{ name: ASSIGNER_NAME, metadata }],
       });
+      if (absent.length > 0) void dead?.remove(coordinator, absent, answered.signal);
+      const joined = await joining;
       this.memberId = joined.memberId;
       const groupAssignment = joined.leaderId === joined.memberId ? await this.assign(coordinator, joined.members) : [];
       const { memberAssignment } = await coordinator.syncGroup({
@@ -80,10 +87,13 @@ export class Membership {
       const assigned = Object.entries(mine)
         .filter(([topic]) => topics.includes(topic))
         .flatMap(([topic, partitions]) => partitions.map((partition) => ({ topic, partition })));
+      dead?.joined();
       return { id: joined.generationId, memberId: joined.memberId, assigned };
     } catch (error) {
       this.forget(error);
       throw fromKafka(error, `cannot join the group ${groupId}`);
+    } finally {
+      answered.abort();
     }
   }
 

@@ -6,8 +6,9 @@ import type { Settings } from '../../../src/config/options.ts';
 import { adviceOn, type RedisReport } from '../../../src/state/redis/redis-check.ts';
 import type { ClusterFacts, TopicFacts } from '../../../src/transport/kafka/cluster-facts.ts';
 import type { Operation, Permissions } from '../../../src/transport/kafka/cluster-permissions.ts';
-import { decodeGroupOperations, decodeTopicOperations } from '../../../src/transport/kafka/cluster-permissions.ts';
+import { decodeTopicOperations } from '../../../src/transport/kafka/cluster-permissions.ts';
 import { brokerVersionOf } from '../../../src/transport/kafka/cluster-versions.ts';
+import { decodeDescribedGroup } from '../../../src/transport/kafka/group-description.ts';
 
 const loaded = loadSettings({
   command: 'doctor',
@@ -244,7 +245,7 @@ describe('what doctor says of brokers', () => {
     for (let length = 0; length < 18; length++) {
       expect(() => decodeTopicOperations(Buffer.alloc(length))).toThrow(RangeError);
     }
-    expect(() => decodeGroupOperations(Buffer.alloc(7))).toThrow(RangeError);
+    expect(() => decodeDescribedGroup(Buffer.alloc(7))).toThrow(RangeError);
   });
 });
 
