@@ -35,4 +35,12 @@ export const LIMITS = {
   catalogueFeaturesMax: 512,
   catalogueWindowsMax: 24,
   catalogueFiltersMax: 32,
+  /** an expression: its text in UTF-16 units, its nesting, its parts (literals of a list not counted), one list */
+  expressionLengthMax: 2_000,
+  expressionDepthMax: 32,
+  expressionNodesMax: 500,
+  expressionListItemsMax: 1_000,
+  /** a regular expression: its text, and its program, which bounds the work per character of the value */
+  regexLengthMax: 200,
+  regexInstructionsMax: 256,
 } as const;
