@@ -7,7 +7,7 @@ import { listFrom, listOf, membership } from './lists.ts';
 import { and, choose, expectBool, not, or } from './logic.ts';
 import { method, type Argument } from './methods.ts';
 import { parseExpression } from './parse.ts';
-import { ExpressionError, problemAt, type ExpressionProblem } from './problem.ts';
+import { ExpressionError, problemAt, shown, type ExpressionProblem } from './problem.ts';
 import { readDeclared, readEntry } from './read.ts';
 import { expressionText } from './text.ts';
 import { UNKNOWN, withArticle, type Scope, type ScalarType, type Typed, type TypedList, type Value } from './types.ts';
@@ -166,7 +166,7 @@ class Compiler<Env> {
   #name({ at, name }: NameNode): Typed<Env> {
     const declared = this.#scope.get(name);
     if (declared === undefined) {
-      this.report(at, `unknown name ${name}${didYouMean(name, this.#scope.keys())}`);
+      this.report(at, `unknown name ${shown(name)}${didYouMean(name, this.#scope.keys())}`);
       return UNKNOWN;
     }
     this.uses.add(name);
@@ -196,7 +196,7 @@ class Compiler<Env> {
       at,
       isScalar
         ? `${of} is ${withArticle(declared.type)} and has no fields`
-        : `unknown name ${name}${didYouMean(name, this.#scope.keys()) || didYouMean(of, this.#scope.keys())}`,
+        : `unknown name ${shown(name)}${didYouMean(name, this.#scope.keys()) || didYouMean(of, this.#scope.keys())}`,
     );
     return UNKNOWN;
   }

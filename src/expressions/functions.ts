@@ -1,6 +1,6 @@
 import { didYouMean } from '../domain/suggest.ts';
 import { METHODS, type Argument } from './methods.ts';
-import type { Report } from './problem.ts';
+import { shown, type Report } from './problem.ts';
 import { isNumeric, UNKNOWN, withArticle, type Read, type Typed, type Value } from './types.ts';
 
 const CONVERSIONS = { double: toDouble, int: toInt } as const;
@@ -22,7 +22,7 @@ export function call<Env>(name: string, at: number, args: readonly Argument<Env>
       const advice = METHODS.includes(name)
         ? `; ${name} is a method, as in x.${name}(…)`
         : `${didYouMean(name, FUNCTIONS)} (known: ${FUNCTIONS.join(', ')})`;
-      report(at, `unknown function ${name}${advice}`);
+      report(at, `unknown function ${shown(name)}${advice}`);
       return UNKNOWN;
     }
   }

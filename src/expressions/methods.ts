@@ -1,5 +1,5 @@
 import { didYouMean } from '../domain/suggest.ts';
-import type { Report } from './problem.ts';
+import { shown, type Report } from './problem.ts';
 import { compilePattern } from './regex.ts';
 import { UNKNOWN, withArticle, type Read, type Typed } from './types.ts';
 
@@ -28,7 +28,7 @@ export function method<Env>(
   report: Report,
 ): Typed<Env> {
   if (!METHODS.includes(name)) {
-    report(at, `unknown method ${name}${didYouMean(name, METHODS)} (known: ${METHODS.join(', ')})`);
+    report(at, `unknown method ${shown(name)}${didYouMean(name, METHODS)} (known: ${METHODS.join(', ')})`);
     return UNKNOWN;
   }
   if (target.type !== 'string' && target.type !== 'unknown') {

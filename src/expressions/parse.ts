@@ -8,7 +8,7 @@ import {
   type LiteralNode,
   type OrderOperator,
 } from './ast.ts';
-import { ExpressionError, problemAt } from './problem.ts';
+import { ExpressionError, problemAt, shown } from './problem.ts';
 import { tokensOf, type Token } from './tokens.ts';
 
 const RELATIONS: readonly (OrderOperator | EqualityOperator | 'in')[] = ['<', '<=', '>', '>=', '==', '!=', 'in'];
@@ -87,7 +87,7 @@ class Parser {
     const { kind, at, text } = this.#token;
     const operator = WORDS.get(text.toLowerCase());
     const advice = operator === undefined ? wanted : `; write ${operator}`;
-    return this.#fail(at, `unexpected ${kind === 'end' ? 'end' : text}${advice}`);
+    return this.#fail(at, `unexpected ${kind === 'end' ? 'end' : shown(text)}${advice}`);
   }
 
   /** The symbol or keyword at hand, taken, when it is one of these. */
@@ -230,9 +230,6 @@ class Parser {
     const items: Expression[] = [];
     if (this.#take(close) !== null) return items;
     do {
-      if (items.length === LIMITS.expressionListItemsMax) {
-        throw this.#fail(this.#token.at, `a list has at most ${LIMITS.expressionListItemsMax} items`);
-      }
       items.push(this.#conditional());
     } while (this.#take(',') !== null);
     this.#expect(close);

@@ -29,5 +29,11 @@ export function problemAt(source: string, at: number, text: string): ExpressionP
   return { line: before.length, column: (before.at(-1) ?? '').length + 1, text };
 }
 
+/** A piece of an expression as a message shows it: short, on one line. */
+export function shown(piece: string): string {
+  const text = piece.length > 40 ? `${piece.slice(0, 40)}…` : piece;
+  return text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '\ufffd');
+}
+
 /** Takes a problem at an offset of the text. */
 export type Report = (at: number, text: string) => void;

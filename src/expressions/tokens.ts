@@ -1,5 +1,5 @@
 import { LIMITS } from '../domain/limits.ts';
-import { ExpressionError, problemAt } from './problem.ts';
+import { ExpressionError, problemAt, shown } from './problem.ts';
 import { readString } from './string-literal.ts';
 
 export type Token =
@@ -67,11 +67,11 @@ function tokenAt(source: string, at: number, fail: (at: number, text: string) =>
 function numberToken(source: string, at: number, text: string, fail: (at: number, text: string) => never): Token {
   const end = at + text.length;
   const after = match(WORD, source, end);
-  if (after !== null) fail(end, `unexpected "${after}" behind the number ${text}`);
+  if (after !== null) fail(end, `unexpected ${shown(after)} behind the number ${shown(text)}`);
   const value = Number(text);
   const kind = /^[0-9]+$/.test(text) ? 'int' : 'double';
-  if (kind === 'int' && !Number.isSafeInteger(value)) fail(at, `${text} is beyond 2^53 - 1, the largest int`);
-  if (!Number.isFinite(value)) fail(at, `${text} is beyond the largest double`);
+  if (kind === 'int' && !Number.isSafeInteger(value)) fail(at, `${shown(text)} is beyond 2^53 - 1, the largest int`);
+  if (!Number.isFinite(value)) fail(at, `${shown(text)} is beyond the largest double`);
   return { kind, at, text, value };
 }
 
