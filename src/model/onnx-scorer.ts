@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor, env } from 'onnxruntime-node';
 
 import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { calibrated } from './calibration.ts';
+import { explainerOf } from './explainer.ts';
 import { parseManifest, type ModelManifest } from './manifest.ts';
 import { assertSelfContained } from './onnx-file.ts';
-import type { ModelThresholds, Scorer } from './scorer.ts';
+import type { Explainer, ModelThresholds, Scorer } from './scorer.ts';
 import { checkVectors, parseVectors } from './vectors.ts';
 
 export const MODEL_BYTES_MAX = 64 * 1_048_576;
@@ -32,13 +34,21 @@ export class OnnxScorer implements Scorer {
   readonly manifest: ModelManifest;
   /** column of the catalogue for each of the model's features: the pipeline builds rows in the model's order */
   readonly columns: Int32Array;
+  readonly explainer: Explainer | null;
   readonly #session: InferenceSession;
   readonly #inputName: string;
   #closed = false;
 
-  constructor(manifest: ModelManifest, columns: Int32Array, session: InferenceSession, inputName: string) {
+  constructor(
+    manifest: ModelManifest,
+    columns: Int32Array,
+    explainer: Explainer | null,
+    session: InferenceSession,
+    inputName: string,
+  ) {
     this.manifest = manifest;
     this.columns = columns;
+    this.explainer = explainer;
     this.#session = session;
     this.#inputName = inputName;
   }
@@ -79,7 +89,8 @@ export class OnnxScorer implements Scorer {
   }
 
   async #scoreChunk(rows: Float32Array, count: number, out: Float64Array, at: number): Promise<void> {
-    const { tensor, column } = this.manifest.output;
+    const { calibration, output } = this.manifest;
+    const { tensor, column } = output;
     let result: Tensor | undefined;
     try {
       // The tensor is a view of `rows`, not a copy. All outputs are fetched: a subset may come under wrong names.
@@ -102,7 +113,7 @@ export class OnnxScorer implements Scorer {
           'a score is not between 0 and 1: is output.column a probability?',
         );
       }
-      out[at + i] = score;
+      out[at + i] = calibrated(calibration, score);
     }
   }
 }
@@ -130,12 +141,12 @@ export async function loadScorer(folder: string, catalogueNames: readonly string
   const vectors = parseVectors(vectorsText, sha256, manifest.features);
   const session = await createSession(bytes, folder);
   try {
-    const scorer = new OnnxScorer(manifest, columns, session, inputOf(session, manifest));
+    const inputName = inputOf(session, manifest);
     checkOutput(session, manifest);
     const scores = new Float64Array(vectors.names.length);
-    await scorer.score(vectors.rows, vectors.names.length, scores);
+    await new OnnxScorer(manifest, columns, null, session, inputName).score(vectors.rows, vectors.names.length, scores);
     checkVectors(vectors, scores);
-    return scorer;
+    return new OnnxScorer(manifest, columns, explainerOf(manifest, bytes, vectors), session, inputName);
   } catch (thrown) {
     await session.release();
     // At load a failing run is a wrong model, not something to try again.

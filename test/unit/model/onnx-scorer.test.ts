@@ -11,7 +11,10 @@ import { DOUBLE, node, opset, tinyOnnx } from './tiny-onnx.ts';
 
 const FIXTURE = fileURLToPath(new URL('../../fixtures/model', import.meta.url));
 const DEFAULT = fileURLToPath(new URL('../../../models/default', import.meta.url));
-const MODELS = [FIXTURE, DEFAULT].filter((folder) => existsSync(join(folder, 'model.onnx')));
+const OTHER_KINDS = ['xgboost', 'forest', 'logistic'].map((kind) =>
+  fileURLToPath(new URL(`../../fixtures/models/${kind}`, import.meta.url)),
+);
+const MODELS = [FIXTURE, DEFAULT, ...OTHER_KINDS].filter((folder) => existsSync(join(folder, 'model.onnx')));
 
 interface Manifest {
   features: string[];
@@ -137,6 +140,8 @@ describe('loadScorer refuses', () => {
     await writeFile(join(folder, 'model.onnx'), bytes);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     manifest = { ...manifest, sha256, features, output: { tensor: 'score', column: 0 } };
+    delete manifest['calibration'];
+    delete manifest['explanation'];
     vectors = {
       ...vectors,
       sha256,
