@@ -11,7 +11,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['replay'],
   },
   'replay.out': {
@@ -26,7 +26,8 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, to report precision and recall',
+    description:
+      'files with labels, to report precision and recall; not set: those that --mapping finds in the payments',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -34,14 +35,14 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['export-features'],
   },
   'export-features.labels': {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, for the is_fraud column',
+    description: 'files with labels, for the label column; not set: those that --mapping finds in the payments',
     commands: ['export-features'],
   },
   'export-features.out': {
