@@ -85,7 +85,7 @@ describe('an expression', () => {
           }
         },
       ),
-      { numRuns: 5000 },
+      { numRuns: 100 },
     );
     expect(tally.compared).toBeGreaterThan(10_000);
     expect(tally.nulls).toBeGreaterThan(300);
@@ -102,7 +102,7 @@ describe('an expression', () => {
         expect(shape(parseExpression(text))).toEqual(shape(tree));
         expect(expressionText(parseExpression(text))).toBe(text);
       }),
-      { numRuns: 5000 },
+      { numRuns: 100 },
     );
     expect(beyond).toBeLessThan(1000);
   });
@@ -113,7 +113,7 @@ describe('an expression', () => {
         const text = loose(tree);
         if (withinLimits(text)) expect(expressionText(parseExpression(text))).toBe(expressionText(tree));
       }),
-      { numRuns: 3000 },
+      { numRuns: 100 },
     );
   });
 
@@ -133,7 +133,7 @@ describe('an expression', () => {
           for (const { line, column } of error.problems) expect(Math.min(line, column)).toBeGreaterThanOrEqual(1);
         }
       }),
-      { numRuns: 10_000 },
+      { numRuns: 500 },
     );
     expect(compiled).toBeGreaterThan(10);
   });

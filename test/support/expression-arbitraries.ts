@@ -102,7 +102,9 @@ const patterns = fc
 
 /** Expressions over the scope of the tests that have no type error, by type. */
 export const typed = fc.letrec<{ bool: Expression; int: Expression; double: Expression; string: Expression }>((tie) => {
-  const depth = { maxDepth: 5, depthSize: 'small', withCrossShrink: true } as const;
+  // one depth for all four, or each would grow its own tree below every leaf of the others
+  const depthIdentifier = fc.createDepthIdentifier();
+  const depth = { maxDepth: 4, depthSize: 'small', withCrossShrink: true, depthIdentifier } as const;
   const [bool, int, double, string] = [
     tie('bool'),
     tie('int'),
@@ -177,7 +179,7 @@ export const trees = fc.letrec<{ tree: Expression }>((tie) => {
   const words_ = fc.array(tree, { maxLength: 3 });
   return {
     tree: fc.oneof(
-      { maxDepth: 6, depthSize: 'small', withCrossShrink: true },
+      { maxDepth: 5, depthSize: 'small', withCrossShrink: true },
       fc.oneof(...Object.values(literal)),
       word.map((called): Expression => ({ kind: 'name', at, name: called })),
       field('a', fc.oneof(words, word)),
