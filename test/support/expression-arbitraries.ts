@@ -69,11 +69,12 @@ const flat = (kind: 'and' | 'or', operand: fc.Arbitrary<Expression>): fc.Arbitra
     operands: operands.flatMap((node) => (node.kind === kind ? node.operands : [node])),
   }));
 
-/** What a parser gives: the sign of a number is in its literal. */
+/** What a parser gives: the sign of a number is in its literal. No filter: at the last level there are literals alone. */
 const negated = (operand: fc.Arbitrary<Expression>): fc.Arbitrary<Expression> =>
-  operand
-    .filter((node) => node.kind !== 'literal' || typeof node.value !== 'number')
-    .map((node): Expression => ({ kind: 'negate', at, operand: node }));
+  operand.map((node): Expression => {
+    if (node.kind !== 'literal' || typeof node.value !== 'number') return { kind: 'negate', at, operand: node };
+    return { ...node, value: 0 - node.value };
+  });
 
 const call = (called: string, ...args: fc.Arbitrary<Expression>[]): fc.Arbitrary<Expression> =>
   fc.tuple(...args).map((nodes): Expression => ({ kind: 'call', at, name: called, args: nodes }));
@@ -133,11 +134,7 @@ export const typed = fc.letrec<{ bool: Expression; int: Expression; double: Expr
       binary(['==', '!='], any, literal.null),
       binary(['in'], number, fc.oneof(list(literal.int, 1, 10), list(number))),
       binary(['in'], string, fc.oneof(list(literal.string, 1, 10), list(string), name('blocked'))),
-      binary(
-        ['in'],
-        any,
-        list(any, 0, 0),
-      ),
+      binary(['in'], any, list(any, 0, 0)),
       ...['startsWith', 'endsWith', 'contains'].map((called) => method(called, string, string)),
       method('matches', string, patterns),
       choice(bool, bool),

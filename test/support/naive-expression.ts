@@ -153,7 +153,7 @@ function call(name: string, args: Naive[]): Naive {
   if (args.some((argument) => argument === null)) return null;
   if (name === 'double') return toDouble(first!);
   if (name === 'int') return toInt(first!);
-  if (name === 'abs') return first! < 0n ? -(first as bigint) : first!;
+  if (name === 'abs') return typeof first === 'bigint' ? (first < 0n ? -first : first) : Math.abs(Number(first));
   const numbers = args as (bigint | number)[];
   return numbers.reduce((best, number) => ((name === 'min' ? number < best : number > best) ? number : best));
 }
