@@ -96,8 +96,10 @@ function binary(operator: string, left: Naive, right: Naive): Naive {
 }
 
 function equal(left: Naive, right: Naive): boolean {
-  // BigInt and number compare by value with ==, strings never reach it beside numbers
-  return typeof left === 'bigint' || typeof right === 'bigint' ? left !== null && left == right : left === right;
+  if (left === null || right === null) return left === right;
+  // 1n === 1 is false, yet the two have an order
+  if (typeof left === 'bigint' || typeof right === 'bigint') return !(left < right) && !(left > right);
+  return left === right;
 }
 
 function inOrder(operator: string, left: Naive, right: Naive): boolean {
