@@ -69,7 +69,7 @@ export class Engine {
     this.plan = plan;
     this.decoder = ports.decoder;
     this.scorer = ports.scorer;
-    this.writer = new DecisionWriter(plan, { ...ports, modelVersion: ports.scorer.modelVersion });
+    this.writer = new DecisionWriter(plan, ports);
     this.clock = ports.clock;
     this.options = options;
     this.extractor = new Extractor(plan);
