@@ -1,3 +1,4 @@
+import type { ScoreExplanation } from '../domain/decision.ts';
 import type { Explainer } from '../model/scorer.ts';
 
 /** What each feature of the catalogue adds to a score, from a model that knows only some of them, in its own order. */
@@ -31,5 +32,18 @@ export class Contributions {
     this.explainer.explain(row, 0, parts);
     for (let c = 0; c < columns.length; c++) byFeature[columns[c]!] = parts[c]!;
     return byFeature;
+  }
+
+  /**
+   * For the flagged record.
+   * @param names of the catalogue's features
+   * @param byFeature what {@link of} returned
+   */
+  describe(names: readonly string[], byFeature: Float64Array): ScoreExplanation {
+    const contributions: Record<string, number> = {};
+    byFeature.forEach((contribution, k) => {
+      if (contribution !== 0) contributions[names[k]!] = contribution;
+    });
+    return { space: this.explainer.space, base: this.explainer.base, contributions };
   }
 }

@@ -57,6 +57,18 @@ export interface FlaggedTransaction {
   features: Record<string, number | null>;
   /** newest first, at most 10 earlier payments of this user */
   history: HistoryEntry[];
+  /** null when the model cannot be taken apart */
+  explanation: ScoreExplanation | null;
+}
+
+/** base + all contributions = the raw score, before calibration, in `space`. */
+export interface ScoreExplanation {
+  /** log_odds: raw score = 1 / (1 + exp(-sum)); probability: it is the sum */
+  space: string;
+  /** mean of the sum over the rows that the model was trained on */
+  base: number;
+  /** by feature; those that add nothing are left out */
+  contributions: Record<string, number>;
 }
 
 export interface HistoryEntry {

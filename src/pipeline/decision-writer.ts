@@ -67,6 +67,9 @@ export class DecisionWriter {
       const degraded = this.degradedOf(one, batch);
       const score = scores[k]!;
       const { verdict, flagged } = verdictOf(this.policy, score);
+      const contributions = flagged
+        ? (this.contributions?.of(batch.features, k * this.plan.steps.length) ?? null)
+        : null;
       const decision: Decision = {
         decision_id: `${record.topic}/${record.partition}/${record.offset}`,
         transaction_id: transaction.transaction_id,
@@ -77,7 +80,7 @@ export class DecisionWriter {
         model_version: this.modelVersion,
         policy_version: this.policy.version,
         catalogue_fingerprint: this.plan.fingerprint,
-        reasons: this.reasonsOf(one, batch, k, flagged),
+        reasons: this.reasonsOf(one, batch, k, flagged, contributions),
         input_topic: record.topic,
         input_partition: record.partition,
         input_offset: record.offset,
@@ -106,7 +109,7 @@ export class DecisionWriter {
       outputs.push(output);
       if (!flagged) continue;
       report.flagged++;
-      const value = this.encoder.encodeFlagged(this.caseOf(one, batch, k, decision));
+      const value = this.encoder.encodeFlagged(this.caseOf(one, batch, k, decision, contributions));
       outputs.push({ ...output, stream: 'flagged', value });
     }
   }
@@ -122,7 +125,13 @@ export class DecisionWriter {
     return degraded;
   }
 
-  private reasonsOf(one: Work, batch: ScoredBatch, k: number, flagged: boolean): Reason[] {
+  private reasonsOf(
+    one: Work,
+    batch: ScoredBatch,
+    k: number,
+    flagged: boolean,
+    contributions: Float64Array | null,
+  ): Reason[] {
     if (!flagged && one.kind !== KIND.reused) return NO_REASONS;
     const reasons: Reason[] = [];
     if (one.kind === KIND.reused) reasons.push(REUSED);
@@ -137,13 +146,18 @@ export class DecisionWriter {
         currency: one.transaction.currency,
       };
       const at = k * this.plan.steps.length;
-      const contributions = this.contributions?.of(batch.features, at) ?? null;
       reasons.push(...explain(this.plan, batch.features, at, context, contributions));
     }
     return reasons.slice(0, LIMITS.reasonsMax);
   }
 
-  private caseOf(one: Work, batch: ScoredBatch, k: number, decision: Decision): FlaggedTransaction {
+  private caseOf(
+    one: Work,
+    batch: ScoredBatch,
+    k: number,
+    decision: Decision,
+    contributions: Float64Array | null,
+  ): FlaggedTransaction {
     const features: Record<string, number | null> = {};
     const width = this.plan.steps.length;
     this.plan.names.forEach((name, f) => {
@@ -164,7 +178,8 @@ export class DecisionWriter {
         });
       }
     }
-    return { decision, transaction: one.transaction, features, history };
+    const explanation = contributions === null ? null : this.contributions!.describe(this.plan.names, contributions);
+    return { decision, transaction: one.transaction, features, history, explanation };
   }
 }
 

@@ -18,5 +18,10 @@ describe('Contributions', () => {
     const values = Float64Array.of(99, 0.1, 1, 2, 3, Number.NaN);
     expect([...contributions.of(values, 1)]).toEqual([20, 0, 30, 0, 10]);
     expect(seen).toEqual([Number.NaN, Math.fround(0.1), 2]);
+    expect(contributions.describe(['a', 'b', 'c', 'd', 'e'], contributions.of(values, 1))).toEqual({
+      space: 'log_odds',
+      base: 0,
+      contributions: { a: 20, c: 30, e: 10 },
+    });
   });
 });
