@@ -1,4 +1,5 @@
 import { ERRORS } from '../domain/errors.ts';
+import { MODEL_OPTIONS } from './model-options.ts';
 import type { OptionSpec } from './option-types.ts';
 import { STATE_OPTIONS } from './state-options.ts';
 
@@ -292,13 +293,6 @@ export const COMMAND_OPTIONS = {
     description: 'one JSON object, for machines',
     commands: ['doctor'],
   },
-  'model-card.format': {
-    type: 'enum',
-    values: ['text', 'json', 'markdown'],
-    default: 'text',
-    flag: '--format',
-    description: 'how the card is written; json is the manifest, on one line',
-    commands: ['model'],
-  },
+  ...MODEL_OPTIONS,
   ...STATE_OPTIONS,
 } as const satisfies Record<string, OptionSpec>;
