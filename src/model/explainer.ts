@@ -56,7 +56,7 @@ function proven(explainer: Explainer, manifest: ModelManifest, vectors: TestVect
  * Follows a row down each tree and gives each step's change of expectation to the feature that was asked there
  * (Saabas 2014): a step per level and tree, so microseconds, where exact Shapley values take about a thousand times that.
  */
-export class TreeExplainer implements Explainer {
+class TreeExplainer implements Explainer {
   readonly space: Explainer['space'];
   readonly base: number;
   readonly #trees: TreeEnsemble;
@@ -87,7 +87,7 @@ export class TreeExplainer implements Explainer {
 }
 
 /** Of a weighted sum: weight times distance from the training mean. */
-export class LinearExplainer implements Explainer {
+class LinearExplainer implements Explainer {
   readonly space = 'log_odds';
   readonly base: number;
   readonly #linear: LinearExplanation;

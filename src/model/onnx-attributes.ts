@@ -16,7 +16,7 @@ export interface OnnxAttribute {
   readonly texts: readonly string[];
 }
 
-export interface OnnxGraph {
+interface OnnxGraph {
   readonly nodes: readonly OnnxNode[];
   readonly inputs: readonly string[];
 }
