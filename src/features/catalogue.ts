@@ -102,6 +102,7 @@ export const AGGREGATES = {
   matches: { text: '1 when this payment matches', window: 'none', of: 'none', where: true },
   hour_of_day: { text: 'hour of the day in UTC, 0 … 24, with fractions', window: 'none', of: 'none', where: false },
   day_of_week: { text: 'day of the week in UTC, Monday = 0', window: 'none', of: 'none', where: false },
+  expression: { text: 'value of an expression over earlier features', window: 'none', of: 'none', where: false },
   ratio: { text: 'first feature / second feature', window: 'none', of: 'features', where: false },
   difference: { text: 'first feature - second feature', window: 'none', of: 'features', where: false },
 } as const satisfies Record<string, AggregateRule>;
@@ -147,13 +148,28 @@ export interface FeatureDeclaration {
   readonly n: number;
   /** shares left out of a trimmed mean: of the smallest, of the largest; else 0 */
   readonly trim: readonly [low: number, high: number];
-  /** indexes of earlier features, for `ratio` and `difference` */
+  /** of `expression` */
+  readonly expression: FeatureExpression | null;
+  /** indexes of earlier features, for `ratio` and `difference`, and those that an expression reads */
   readonly operands: readonly number[];
   readonly where: readonly WhereCondition[];
   /** what `where` is counted among, or since the last of; none = all payments */
   readonly among: readonly WhereCondition[];
   readonly reason: ReasonRule | null;
   readonly description: string;
+}
+
+/** The features of a payment, from `values[at]` on; NaN = no value. */
+export interface FeatureValues {
+  values: Float64Array;
+  at: number;
+}
+
+export interface FeatureExpression {
+  /** canonical: the same for what means the same */
+  readonly text: string;
+  /** NaN = no value; true is 1, false 0 */
+  readonly evaluate: (values: FeatureValues) => number;
 }
 
 export type WhereCondition =

@@ -1,8 +1,8 @@
-import { MEASURE, setMasks, sumOf, varianceOf, addAmount, type Layout } from '../state/layout.ts';
+import { MEASURE, setMasks, sumOf, varianceOf, varianceWith, type Layout } from '../state/layout.ts';
 import { KEPT_UNITS, keptValue } from '../state/scans.ts';
 import type { EventView } from '../state/event-view.ts';
 import type { Measures } from '../state/measures.ts';
-import type { Aggregate } from './catalogue.ts';
+import type { Aggregate, FeatureExpression, FeatureValues } from './catalogue.ts';
 import { distanceKm } from './distance.ts';
 import type { Step } from './entity-plan.ts';
 import type { Plan } from './plan.ts';
@@ -11,10 +11,11 @@ const DAY_MS = 86_400_000;
 /** two payments nearer than this say nothing about speed: clocks and coordinates are not that good */
 const SPEED_KM_MIN = 1;
 
-const withCurrent = new Float64Array(MEASURE.stride);
+const env: FeatureValues = { values: new Float64Array(0), at: 0 };
 
 /** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
 interface Program {
+  readonly expressions: readonly (FeatureExpression | null)[];
   /** one per entity */
   readonly layouts: readonly Layout[];
   /** place of the step's value among those that rows keep; -1 = they do not */
@@ -137,14 +138,16 @@ const AGGREGATE = {
   streak: 28,
   streak_age: 29,
   count_since: 30,
+  expression: 31,
 } as const satisfies Record<Aggregate, number>;
 
 /** Of kept values: `sum`, `mean`, `min`, `max` of an earlier feature. */
-const OF_KEPT = 31;
+const OF_KEPT = 32;
 
-function programOf({ steps, entities, kept }: Plan): Program {
+function programOf({ catalogue, steps, entities, kept }: Plan): Program {
   const column = (of: (step: Step, k: number) => number): Int32Array => Int32Array.from(steps, of);
   return {
+    expressions: catalogue.features.map((feature) => feature.expression),
     layouts: entities.map(({ layout }) => layout),
     keptAs: column((_, k) => kept.indexOf(k)),
     kept: column((step) => step.kept),
@@ -204,6 +207,10 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
     case AGGREGATE.streak_age:
     case AGGREGATE.count_since:
       return m.scanned[p.scanAt[k]!]!;
+    case AGGREGATE.expression:
+      env.values = out;
+      env.at = base;
+      return p.expressions[k]!.evaluate(env);
     case OF_KEPT:
       return ofKept(p, k, counts ? event.kept[p.kept[k]!]! : NaN, m.scanned);
     case AGGREGATE.rate: {
@@ -285,10 +292,4 @@ function ofKept(p: Program, k: number, current: number, scanned: Float64Array): 
   if (sign === 0 && p.isMean[k] === 0) return value / KEPT_UNITS;
   if (count === 0) return NaN;
   return p.isMean[k] === 1 ? value / count / KEPT_UNITS : value / KEPT_UNITS;
-}
-
-function varianceWith(values: Float64Array, at: number, amountMinor: number): number {
-  for (let k = 0; k < MEASURE.stride; k++) withCurrent[k] = values[at + k]!;
-  addAmount(withCurrent, 0, amountMinor, 1);
-  return varianceOf(withCurrent, 0);
 }

@@ -20,6 +20,7 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const words = AGGREGATES[feature.aggregate].text + (numbers === '' ? '' : ` (${numbers})`);
   const kept = feature.kept < 0 ? '' : `, of \`${plan.names[feature.kept]}\` as it was at each`;
   const of = feature.field === null ? kept : ` of \`${feature.field}\``;
+  if (feature.expression !== null) return `\`${feature.expression.text.replaceAll('|', '\\|')}\``;
   const operands =
     feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
@@ -80,6 +81,8 @@ function nullRule(feature: FeatureDeclaration): string {
       return 'either has none, or the divisor is 0';
     case 'difference':
       return 'either has none';
+    case 'expression':
+      return 'what it needs has none';
     case 'amount':
     case 'count':
     case 'sum':

@@ -16,6 +16,7 @@ import {
 import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { EarlierFeatures } from './earlier-features.ts';
+import { parseFeatureExpression } from './feature-expression.ts';
 import { parseReason } from './parse-reason.ts';
 import { parseWhere } from './where-conditions.ts';
 
@@ -32,6 +33,7 @@ const FEATURE_KEYS = [
   'since',
   'n',
   'trim',
+  'value',
   'min_count',
   'reason',
   'description',
@@ -112,6 +114,8 @@ class CatalogueParser {
     const delayMs = this.delay(fields.get('delay'), name, aggregate, windowMs);
     const keepable = (word: string): number | string | null => this.earlier.keepable(word);
     const among = rule.among ?? 'among';
+    const value = fields.get('value');
+    const parsed = parseFeatureExpression(this.yaml, value, name, line, aggregate, this.earlier.names);
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
@@ -124,7 +128,8 @@ class CatalogueParser {
       n: this.number(fields, name, rule.numbers, 'n') + this.number(fields, name, rule.numbers, 'min_count'),
       trim: this.trim(fields.get('trim'), name, rule.numbers),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
-      operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
+      expression: parsed?.expression ?? null,
+      operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : (parsed?.operands ?? []),
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', keepable),
       among: parseWhere(this.yaml, fields.get(among), name, rule.among !== undefined, among, keepable),
       reason: parseReason(this.yaml, fields.get('reason'), name),

@@ -102,6 +102,7 @@ function formulaOf(feature: FeatureDeclaration): string {
     // Only where there is one: a catalogue that has none keeps its fingerprint.
     ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
     ...(feature.kept < 0 ? [] : [`of ${feature.kept}`]),
+    ...(feature.expression === null ? [] : [feature.expression.text]),
     ...(feature.n === 0 ? [] : [`n ${feature.n}`]),
     ...(feature.trim[0] + feature.trim[1] === 0 ? [] : [`trim ${feature.trim.join(' ')}`]),
     ...(entityName(feature) === USER ? [] : [`entity ${entityName(feature)}`]),

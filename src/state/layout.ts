@@ -177,3 +177,12 @@ export function varianceOf(m: Float64Array, at: number): number {
 function isWhole(n: number, hh: number, hl: number, ll: number): boolean {
   return Number.isInteger(n) && Number.isInteger(hh) && Number.isInteger(hl) && Number.isInteger(ll);
 }
+
+const withOne = new Float64Array(MEASURE.stride);
+
+/** The same with one amount more. */
+export function varianceWith(values: Float64Array, at: number, amountMinor: number): number {
+  for (let k = 0; k < MEASURE.stride; k++) withOne[k] = values[at + k]!;
+  addAmount(withOne, 0, amountMinor, 1);
+  return varianceOf(withOne, 0);
+}

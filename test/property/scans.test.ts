@@ -59,6 +59,12 @@ features:
     entity: terminal_id
     where: { label: genuine }
     since: { label: fraud, amount_ratio: { not: { over: 1.5 } } }
+  - name: p_active
+    aggregate: expression
+    value: 'max(0.0, min(1.0, (864000.0 - since_third) / (usual - since_third + 1.0)))'
+  - { name: is_busy, aggregate: expression, value: 'pace >= 2.0 && high_7d > 0.0' }
+  - { name: ratio_root, aggregate: expression, value: 'amount_ratio > 1.0 ? amount_ratio : 1.0' }
+  - { name: busy_ratio, aggregate: count, window: 7d, current: exclude, where: { ratio_root: { over: 1.2, at_most: 3 } } }
   - { name: clean_usual, aggregate: trimmed_mean, window: 20d, trim: [0, 0.25], where: { label: { not: fraud } } }
 `;
 

@@ -170,6 +170,8 @@ function value(
       const [a, b] = feature.operands.map((k) => done[k]!);
       return b === 0 ? NaN : a! / b!;
     }
+    case 'expression':
+      return feature.expression!.evaluate({ values: Float64Array.from(done), at: 0 });
     case 'difference':
       return done[feature.operands[0]!]! - done[feature.operands[1]!]!;
   }

@@ -63,6 +63,9 @@ describe('the catalogue parser', () => {
       '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, entity: mcc }',
       /a verdict does not say the mcc/,
     ],
+    ['{ name: a, aggregate: expression }', /^f\.yaml:3: a: expression needs "value"/],
+    ['{ name: a, aggregate: expression, value: "b + 1.0" }', /^f\.yaml:3: a: value, column 1: .*b/],
+    ['{ name: a, aggregate: amount, value: "1.0" }', /^f\.yaml:3: a: no "value" here$/],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
@@ -206,6 +209,19 @@ describe('the plan', () => {
     expect(kept('2h', 2).kept).toEqual([2]);
     expect(kept('2h', 2).layout.fingerprint).toBe(kept('2h', 3).layout.fingerprint);
     expect(kept('2h', 2).layout.fingerprint).not.toBe(kept('3h', 2).layout.fingerprint);
+  });
+
+  it('knows expressions by what they mean', () => {
+    const of = (value: string): string =>
+      compilePlan(
+        parseCatalogue(
+          `version: 1\nfeatures:\n  - { name: a, aggregate: amount }\n  - { name: b, aggregate: expression, value: '${value}' }`,
+          'f.yaml',
+        ),
+        1_000,
+      ).fingerprint;
+    expect(of('a*(2.0+1.0)')).toBe(of('a * (2.0 + 1.0)'));
+    expect(of('a * 3.0')).not.toBe(of('a * 2.0'));
   });
 
   it('of the default catalogue is what the shipped model was trained with', () => {
