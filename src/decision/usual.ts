@@ -25,8 +25,8 @@ export function usualOf(
   const { aggregate } = step;
   const windowed = aggregate === 'count' || aggregate === 'sum' || aggregate === 'distinct';
   if ((!windowed && aggregate !== 'amount') || step.delayMs > 0 || step.entity !== 0) return null;
-  // What verdicts were known then is not known any more.
-  if (step.labelled) return null;
+  // What verdicts were known then is not known any more; the windows below are of amounts.
+  if (step.labelled || step.kept >= 0) return null;
   const rows = history.rows;
   const oldest = Math.max(history.detailStart, rows.upperBound(sinceMs));
   const values: number[] = [];

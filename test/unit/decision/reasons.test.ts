@@ -72,6 +72,15 @@ describe('reasons', () => {
     expect(reasonsOf([COUNT], busy)).toEqual([]);
   });
 
+  it('do not say what is usual where the rows do not: of other features, of verdicts, behind a delay', () => {
+    const one = '  - { name: one, aggregate: ratio, of: [month, month] }';
+    for (const what of ['sum, of: one', 'count, where: { label: unknown }', 'count, delay: 1m']) {
+      const feature = `  - { name: f, aggregate: ${what}, window: 1d, reason: { text: '{value}', at_least: 0 } }`;
+      const [reason] = reasonsOf([one, feature], [...calm, ...burst]);
+      expect(reason).toMatchObject({ code: 'f', usual: null });
+    }
+  });
+
   it('without three earlier payments say so', () => {
     const [reason] = reasonsOf([COUNT.replace('at_least: 3', 'at_least: 2')], [{ minutes: 0 }, { minutes: 1 }]);
     expect(reason).toMatchObject({ usual: null, text: '2 payments in 10 min; too few earlier payments to compare' });
