@@ -25,7 +25,8 @@ export async function run(context: CommandContext): Promise<number> {
   const paths = settings['export-features.in'];
   const mapped = await mappedInputOf(settings);
   const labelInput = labelInputOf(settings['export-features.labels'], paths, mapped);
-  const labels = await readLabels(labelInput.paths, labelInput.mapped);
+  const timeline = LabelTimeline.of(plan);
+  const labels = await readLabels(labelInput.paths, labelInput.mapped, timeline);
   const brain = { plan, scorer: NO_MODEL, policy: { version: 'none', thresholds: NO_MODEL.thresholds } };
   const topic = settings['topics.transactions'];
   const source = await openTransactionFiles({
@@ -53,7 +54,7 @@ export async function run(context: CommandContext): Promise<number> {
       decoder: fileDecoder(settings),
       encoder: createDecisionEncoder(),
       clock,
-      labels: await LabelTimeline.read(labelInput.paths, plan, labelInput.mapped),
+      labels: timeline,
     });
     for (let next = await source.read(); next !== null && !signal.aborted; next = await source.read()) {
       const report = await engine.exportRows(next.batch, histories, ({ record, transaction }, values) =>

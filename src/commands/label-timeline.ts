@@ -1,74 +1,77 @@
-import { createLabelDecoder } from '../codec/decision-decoder.ts';
-import { FraudstreamError } from '../domain/errors.ts';
 import type { Label } from '../domain/transaction.ts';
 import { hash32 } from '../features/hash.ts';
 import type { Plan } from '../features/plan.ts';
 import type { DueLabel, LabelFeed } from '../pipeline/label-feed.ts';
 import { entityKey, entityPrefix, userKey } from '../state/entity-keys.ts';
-import { RowTally } from '../mapping/row-tally.ts';
-import { openLabelFiles } from '../transport/file/file-source.ts';
-import type { MappedInput } from '../transport/file/mapped-rows.ts';
 
 /**
- * Verdicts from files in the order in which they were given, as they would have come beside the payments. Those given at the same
- * time stay in the order of the files. Memory: some 200 bytes a verdict; the texts of keys are shared.
+ * Verdicts in the order in which they were given, as they would have come beside the payments. Those given at the same time stay in
+ * the order of the files. Columns, not objects: some 40 bytes a verdict, since a file may have a million of them; the texts of keys
+ * are shared.
  */
 export class LabelTimeline implements LabelFeed {
-  private readonly labels: readonly DueLabel[];
+  private readonly dueMs: number[] = [];
+  private readonly timeMs: number[] = [];
+  private readonly hashes: number[] = [];
+  private readonly frauds: boolean[] = [];
+  /** as many per verdict as there are entities */
+  private readonly keyTexts: (string | null)[] = [];
+  private readonly keys: Keys;
+  private readonly width: number;
+  /** places in the columns in the order of time; null = as they stand */
+  private order: Uint32Array | null = null;
+  private isSorted = true;
   private next = 0;
 
-  private constructor(labels: readonly DueLabel[]) {
-    this.labels = labels;
+  private constructor(plan: Plan) {
+    this.keys = new Keys(plan);
+    this.width = plan.entities.length;
   }
 
-  /** null when no feature asks for verdicts. Throws FS_FILE_INVALID when a verdict cannot be read. */
-  static async read(
-    paths: readonly string[],
-    plan: Plan,
-    mapped: MappedInput | null = null,
-  ): Promise<LabelTimeline | null> {
-    if (paths.length === 0 || plan.entities.every(({ layout }) => layout.labelFilters === 0)) return null;
-    const labels: DueLabel[] = [];
-    const keys = new Keys(plan);
-    const source = await openLabelFiles({
-      paths,
-      // whoever reads the label column counts the rows
-      ...(mapped === null ? {} : { mapped: { ...mapped, tally: new RowTally() } }),
-    });
-    const decoder = createLabelDecoder(null);
-    try {
-      for (let next = await source.read(); next !== null; next = await source.read()) {
-        for (const record of next.batch.records) {
-          if (record.value === null || record.failure) {
-            throw new FraudstreamError('FS_FILE_INVALID', `label ${record.offset} cannot be read`);
-          }
-          const label = decoder.decode(record.value);
-          labels.push({ label: viewOf(label), dueMs: label.labelled_at, keys: keys.of(label) });
-        }
-      }
-    } finally {
-      await source.close();
-    }
-    // stable: equal times keep their order
-    labels.sort((a, b) => a.dueMs - b.dueMs);
-    return new LabelTimeline(labels);
+  /** null when no feature asks for verdicts */
+  static of(plan: Plan): LabelTimeline | null {
+    return plan.entities.every(({ layout }) => layout.labelFilters === 0) ? null : new LabelTimeline(plan);
+  }
+
+  /** All of them before the first is taken. */
+  add(label: Label): void {
+    const last = this.dueMs[this.dueMs.length - 1];
+    if (last !== undefined && label.labelled_at < last) this.isSorted = false;
+    this.dueMs.push(label.labelled_at);
+    this.timeMs.push(label.event_time);
+    this.hashes.push(hash32(label.transaction_id, 0));
+    this.frauds.push(label.is_fraud);
+    this.keys.add(label, this.keyTexts);
   }
 
   take(untilMs: number): readonly DueLabel[] {
-    const from = this.next;
-    while (this.next < this.labels.length && this.labels[this.next]!.dueMs <= untilMs) this.next++;
-    return this.labels.slice(from, this.next).map((one, k) => ({ ...one, label: { ...one.label, offset: from + k } }));
+    if (!this.isSorted) this.sort();
+    const taken: DueLabel[] = [];
+    for (; this.next < this.dueMs.length; this.next++) {
+      const k = this.order === null ? this.next : this.order[this.next]!;
+      const dueMs = this.dueMs[k]!;
+      if (dueMs > untilMs) break;
+      taken.push({
+        dueMs,
+        keys: this.keyTexts.slice(k * this.width, (k + 1) * this.width),
+        label: {
+          transactionHash: this.hashes[k]!,
+          timeMs: this.timeMs[k]!,
+          fraud: this.frauds[k]!,
+          labelledAtMs: dueMs,
+          offset: this.next,
+        },
+      });
+    }
+    return taken;
   }
-}
 
-function viewOf(label: Label): DueLabel['label'] {
-  return {
-    transactionHash: hash32(label.transaction_id, 0),
-    timeMs: label.event_time,
-    fraud: label.is_fraud,
-    labelledAtMs: label.labelled_at,
-    offset: 0,
-  };
+  private sort(): void {
+    const { dueMs } = this;
+    // equal times keep their order
+    this.order = Uint32Array.from(dueMs.keys()).sort((a, b) => dueMs[a]! - dueMs[b]! || a - b);
+    this.isSorted = true;
+  }
 }
 
 /** Keys of histories; equal ones are one text in memory. */
@@ -82,14 +85,16 @@ class Keys {
     this.prefixes = plan.entities.map(({ name }) => entityPrefix(name));
   }
 
-  of(label: Label): readonly (string | null)[] {
-    return this.entities.map(({ fields, layout }, e) => {
-      if (layout.labelFilters === 0) return null;
-      if (e === 0) return this.shared(userKey(label.user_id));
-      const ids = fields.map((field) => idOf(label, field));
-      const key = entityKey(this.prefixes[e]!, ids);
-      return key === null ? null : this.shared(key);
-    });
+  add(label: Label, to: (string | null)[]): void {
+    for (let e = 0; e < this.entities.length; e++) {
+      const { fields, layout } = this.entities[e]!;
+      let key: string | null = null;
+      if (layout.labelFilters !== 0) {
+        const ids = fields.map((field) => idOf(label, field));
+        key = e === 0 ? userKey(label.user_id) : entityKey(this.prefixes[e]!, ids);
+      }
+      to.push(key === null ? null : this.shared(key));
+    }
   }
 
   private shared(key: string): string {

@@ -19,9 +19,9 @@ export async function run(context: CommandContext): Promise<number> {
     const paths = settings['replay.in'];
     const mapped = await mappedInputOf(settings);
     const labelInput = labelInputOf(settings['replay.labels'], paths, mapped);
-    const truth =
-      labelInput.paths.length === 0 ? null : fraudIds(await readLabels(labelInput.paths, labelInput.mapped));
-    const labels = await LabelTimeline.read(labelInput.paths, brain.plan, labelInput.mapped);
+    const labels = LabelTimeline.of(brain.plan);
+    const verdicts = await readLabels(labelInput.paths, labelInput.mapped, labels);
+    const truth = labelInput.paths.length === 0 ? null : fraudIds(verdicts);
     const tally = new ReplayTally(truth);
     const progress = new Progress({
       label: 'replay',
