@@ -165,14 +165,11 @@ function nextUndecided(facts: Facts): number {
 }
 
 function withState(facts: Facts, to: number, says: readonly string[]): { dropsState: boolean; says: string[] } {
-  const { watermark } = facts.state;
-  const ahead = watermark !== null && watermark > to;
+  const reach = Math.max(facts.state.watermark ?? -1, facts.state.flushing ?? -1);
+  const ahead = reach > to;
   return {
     dropsState: ahead,
-    says: [
-      ...says,
-      ...(ahead ? [`the state reaches ${watermark}: it is dropped, and built anew at the next start`] : []),
-    ],
+    says: [...says, ...(ahead ? [`the state reaches ${reach}: it is dropped, and built anew at the next start`] : [])],
   };
 }
 

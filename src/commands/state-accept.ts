@@ -2,6 +2,7 @@ import type { Facts } from '../delivery/facts.ts';
 import type { Position } from '../delivery/position.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import { planAccept, type Acceptance, type AcceptPlan } from './state-accept-plan.ts';
+import { NO_STATE } from '../state/store.ts';
 import { markAt } from './state-fold.ts';
 import type { Report } from './state-report.ts';
 import type { StateSession } from './state-session.ts';
@@ -59,9 +60,7 @@ async function planOf(session: StateSession, facts: Facts, acceptance: Acceptanc
       committed: { offset: position.offset, position },
       sibling: null,
       recordAtPosition: acceptance.kind === 'delivery' ? facts.recordAtPosition : mark.lastHash || null,
-      ...(plan.dropsState
-        ? { state: { watermark: null, fingerprint: null, note: null }, note: null, recordAtNote: null }
-        : {}),
+      ...(plan.dropsState ? { state: NO_STATE, note: null, recordAtNote: null } : {}),
     },
     delivery,
   );

@@ -1,11 +1,10 @@
 import type { Acquisition } from '../delivery/acquisition.ts';
 import type { Facts } from '../delivery/facts.ts';
 import { FraudstreamError } from '../domain/errors.ts';
+import { NO_STATE } from '../state/store.ts';
 import { foldLog } from './state-fold.ts';
 import type { Report } from './state-report.ts';
 import type { StateSession } from './state-session.ts';
-
-const NO_STATE = { watermark: null, fingerprint: null, note: null } as const;
 
 /** `state rebuild`: drops the state and folds it from the log to the position, so that a start has nothing left to fold. */
 export async function rebuild(session: StateSession, report: Report): Promise<number> {

@@ -42,11 +42,16 @@ export function planAcquisition(facts: Facts, options: AcquisitionOptions): Acqu
   checkIdentities(facts);
   const warnings: string[] = [];
   const position = positionOf(facts, options);
-  checkRange(facts, position);
   if (facts.committed !== null) {
     checkDelivery(facts, position, options.delivery);
+    checkOutputReach(facts, position, options.delivery);
+  }
+  checkStateReach(facts, position);
+  // Behind those two: records that seem to have been deleted before they were decided may only be those of a position that is too old.
+  checkRange(facts, position);
+  if (facts.committed !== null) {
     checkRecord(facts, position.mark, facts.recordAtPosition, 'position');
-    checkOutput(facts, position, options.delivery, warnings);
+    checkOutputEnd(facts, position, warnings);
   }
   return { position, warnings, ...stateOf(facts, position, options, warnings) };
 }
@@ -62,12 +67,13 @@ function positionOf(facts: Facts, options: AcquisitionOptions): Position {
     throw halt(facts, 'FS_POSITION_FOREIGN', foreign(facts, committed.offset), committed.offset);
   }
   const decided = Math.max(output.lastDecision ?? -1, output.lastDeadLetter ?? -1);
-  if (state.watermark !== null || decided >= 0 || !output.untouched) {
+  const folded = reachOf(state);
+  if (folded >= 0 || decided >= 0 || !output.untouched) {
     const known = [
-      state.watermark === null ? '' : `its state reaches ${state.watermark}`,
+      folded < 0 ? '' : `its state reaches ${folded}`,
       decided < 0 ? (output.untouched ? '' : 'its output was written before') : `its output reaches input ${decided}`,
     ].filter((text) => text !== '');
-    const next = Math.max(decided + 1, decided < 0 ? (state.watermark ?? range.start) : 0);
+    const next = Math.max(decided + 1, decided < 0 ? (folded < 0 ? range.start : folded) : 0);
     const detail = `${who} has no position, but ${known.join(' and ')}; to go on at ${next}: ${accept(facts, `--skip --to ${next}`)}`;
     throw halt(facts, 'FS_POSITION_LOST', detail);
   }
@@ -94,7 +100,7 @@ function firstPosition(
 /** Somebody has set the offset: what would be left out, or decided again? */
 function foreign(facts: Facts, offset: number): string {
   const { output, state } = facts;
-  const next = Math.max((output.lastDecision ?? -1) + 1, (output.lastDeadLetter ?? -1) + 1, state.watermark ?? 0);
+  const next = Math.max((output.lastDecision ?? -1) + 1, (output.lastDeadLetter ?? -1) + 1, reachOf(state), 0);
   const who = `${nameOf(facts)} was set to ${offset} by somebody else`;
   if (offset > next) {
     return `${who}: records ${next} to ${offset - 1} would never be decided; to leave them out: ${accept(facts, '--skip')}; to decide them: ${accept(facts, `--redecide --to ${next}`)}`;
@@ -162,9 +168,8 @@ function checkRecord(facts: Facts, mark: LogMark, found: string | null, what: st
 }
 
 /** The output is an independent witness of the position: an offset that was read too old, or lost, shows here. */
-function checkOutput(facts: Facts, position: Position, delivery: Delivery, warnings: string[]): void {
+function checkOutputReach(facts: Facts, { offset, acceptedTo }: Position, delivery: Delivery): void {
   const { output } = facts;
-  const { lastDecision, offset, acceptedTo } = position;
   const who = nameOf(facts);
   const ahead = Math.max(output.lastDecision ?? -1, output.lastDeadLetter ?? -1, output.lastFlagged ?? -1);
   if (delivery === 'exactly-once' && output.firstOpen !== null && output.firstOpen < offset) {
@@ -175,6 +180,11 @@ function checkOutput(facts: Facts, position: Position, delivery: Delivery, warni
     const detail = `${who} is at ${offset}, but its output reaches input ${ahead}: the position was lost, or read too old; to go on behind the output: ${accept(facts, `--skip --to ${ahead + 1}`)}; to decide ${offset} to ${ahead} again: ${accept(facts, '--redecide')}`;
     throw halt(facts, 'FS_OUTPUT_MISMATCH', detail, offset);
   }
+}
+
+function checkOutputEnd(facts: Facts, { lastDecision, offset }: Position, warnings: string[]): void {
+  const { output } = facts;
+  const who = nameOf(facts);
   if (output.lastDecision === null) {
     if (lastDecision < 0) return;
     if (!output.untouched) {
@@ -204,16 +214,24 @@ function stateOf(
   };
   // Where nothing was decided yet, there never was any.
   if (watermark === null) return anew(position.offset === position.origin ? '' : 'there is none');
-  if (watermark > position.offset) {
-    const detail = `the state of ${nameOf(facts)} reaches ${watermark}, its position is ${position.offset}; to build the state anew: fraudstream state drop --partition ${facts.key.partition}`;
-    throw halt(facts, 'FS_STATE_AHEAD', detail, position.offset);
-  }
   if (state.fingerprint !== fingerprint) return anew('the catalogue keeps other fields now');
   if (note === null) return anew('its note cannot be read');
   checkRecord(facts, note.mark, facts.recordAtNote, 'state');
   if (watermark >= range.start) return { watermark, readFrom: watermark, knownSinceMs: note.knownSinceMs, rebuilt: '' };
   warnings.push(`records ${watermark} to ${range.start - 1} of ${nameOf(facts)} are gone before they were folded`);
   return { watermark, readFrom: range.start, knownSinceMs: null, rebuilt: '' };
+}
+
+/** How far histories may reach; -1 = there are none. */
+function reachOf({ watermark, flushing }: Facts['state']): number {
+  return Math.max(watermark ?? -1, flushing ?? -1);
+}
+
+function checkStateReach(facts: Facts, { offset }: Position): void {
+  const reach = reachOf(facts.state);
+  if (reach <= offset) return;
+  const detail = `the state of ${nameOf(facts)} reaches ${reach}, its position is ${offset}; to build the state anew: fraudstream state drop --partition ${facts.key.partition}`;
+  throw halt(facts, 'FS_STATE_AHEAD', detail, offset);
 }
 
 function nameOf({ key }: Facts): string {

@@ -1,14 +1,15 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { BlobArena } from './blob-arena.ts';
 import { checkFlushRequest } from './flush-request.ts';
-import type {
-  FlushRequest,
-  LoadResult,
-  PartitionId,
-  PartitionState,
-  PartitionStore,
-  StateStore,
-  StoredBlob,
+import {
+  NO_STATE,
+  type FlushRequest,
+  type LoadResult,
+  type PartitionId,
+  type PartitionState,
+  type PartitionStore,
+  type StateStore,
+  type StoredBlob,
 } from './store.ts';
 
 const SCAN_COUNT = 500;
@@ -50,7 +51,7 @@ class MemoryPartitionStore implements PartitionStore {
   private readonly id: PartitionId;
   private numbers = new Map<string, number>();
   private arena = new BlobArena();
-  private state: PartitionState = { watermark: null, fingerprint: null, note: null };
+  private state: PartitionState = NO_STATE;
   private attempt: string | null = null;
 
   constructor(id: PartitionId) {
@@ -81,12 +82,13 @@ class MemoryPartitionStore implements PartitionStore {
       if (number === undefined) this.numbers.set(key, this.arena.add(blob));
       else this.arena.replace(number, blob);
     }
-    this.state = { watermark: request.watermark, fingerprint: request.fingerprint, note: request.note };
+    const { watermark, fingerprint, note } = request;
+    this.state = { watermark, fingerprint, note, flushing: null };
     this.arena.clean();
   }
 
   drop(): Promise<void> {
-    this.state = { watermark: null, fingerprint: null, note: null };
+    this.state = NO_STATE;
     this.numbers = new Map();
     this.arena = new BlobArena();
     return Promise.resolve();

@@ -23,7 +23,12 @@ export interface PartitionState {
   readonly fingerprint: string | null;
   /** what the owner noted beside it (`state-note.ts`); null as above */
   readonly note: string | null;
+  /** watermark of a flush that has begun and not ended: histories may be ahead as far as this; null = there is none */
+  readonly flushing: number | null;
 }
+
+/** of a partition whose state was never written */
+export const NO_STATE: PartitionState = { watermark: null, fingerprint: null, note: null, flushing: null };
 
 export interface LoadResult {
   /** the watermark read in the same atomic read as the blobs; null = none */

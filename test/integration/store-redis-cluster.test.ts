@@ -220,7 +220,12 @@ describe('redis store: a cluster', () => {
     await expect(histories.load(['anybody'])).rejects.toMatchObject({ code: 'FS_STATE_CONFLICT' });
     expect((await partition.load(['user-0'])).watermark).toBe(10);
     expect(await valuesOf(partition, 2_000)).toEqual([1]);
-    expect(await partition.readState()).toEqual({ watermark: 10, fingerprint: 'layout', note: 'note 10' });
+    expect(await partition.readState()).toEqual({
+      watermark: 10,
+      fingerprint: 'layout',
+      note: 'note 10',
+      flushing: null,
+    });
     await expect(partition.flush(flushOf(2_000, 3, 20, 30))).rejects.toMatchObject({ code: 'FS_STATE_CONFLICT' });
     // The new master has not the script, either.
     await partition.flush(flushOf(2_000, 3, 10, 30));

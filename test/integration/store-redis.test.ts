@@ -114,7 +114,7 @@ describe('redis store: a server of its own', () => {
     await expect(partition.load(['user-0'])).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
     await server.restart();
     await recovers(partition);
-    expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null, note: null });
+    expect(await partition.readState()).toEqual({ watermark: null, fingerprint: null, note: null, flushing: null });
     await partition.flush(flushOf(10, 3, null, 5));
     expect(await valuesOf(partition, 10)).toEqual([3]);
     expect(events.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['ready', 'error', 'reconnecting']));
@@ -269,7 +269,7 @@ describe('redis store: a server of its own', () => {
       await newer.flush(flushOf(count, 25, null, 25));
       go();
       await refused;
-      expect(await newer.readState()).toEqual({ watermark: 25, fingerprint: 'layout', note: 'note' });
+      expect(await newer.readState()).toEqual({ watermark: 25, fingerprint: 'layout', note: 'note', flushing: null });
       expect(await valuesOf(newer, count)).toEqual([25]);
     });
 
@@ -280,9 +280,11 @@ describe('redis store: a server of its own', () => {
       oldClient.send = (command) =>
         calls++ === 2 ? Promise.reject(new Error('Connection is closed.')) : send(command);
       await expect(older.flush(flushOf(2_000, 20, 10, 20))).rejects.toMatchObject({ code: 'FS_STATE_UNAVAILABLE' });
-      expect((await newer.readState()).watermark).toBe(10);
+      // It says how far they are ahead: so far the position was committed.
+      expect(await newer.readState()).toMatchObject({ watermark: 10, flushing: 20 });
       expect((await valuesOf(newer, 2_000)).sort()).toEqual([20, null]);
       await newer.flush(flushOf(2_000, 25, 10, 25));
+      expect(await newer.readState()).toMatchObject({ watermark: 25, flushing: null });
       expect(await valuesOf(newer, 2_000)).toEqual([25]);
     });
   });

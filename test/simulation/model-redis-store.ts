@@ -1,18 +1,18 @@
 import { FraudstreamError } from '../../src/domain/errors.ts';
 import { checkFlushRequest } from '../../src/state/flush-request.ts';
-import type {
-  FlushRequest,
-  LoadResult,
-  PartitionId,
-  PartitionState,
-  PartitionStore,
-  StateStore,
-  StoredBlob,
+import {
+  NO_STATE,
+  type FlushRequest,
+  type LoadResult,
+  type PartitionId,
+  type PartitionState,
+  type PartitionStore,
+  type StateStore,
+  type StoredBlob,
 } from '../../src/state/store.ts';
 import type { Life } from './life.ts';
 import type { ModelRedis, RedisCommand, RedisConnection, RedisNode } from './model-redis.ts';
 
-const NOTHING: PartitionState = { watermark: null, fingerprint: null, note: null };
 /** keys that one step of a scan covers */
 const CHUNK_KEYS = 500;
 
@@ -30,18 +30,25 @@ export function modelKeys(app: string, { topic, partition }: PartitionId): Model
 }
 
 export function stateIn(data: ReadonlyMap<string, unknown>, keys: ModelKeys): PartitionState {
+  const flushing = flushingOf(String(data.get(keys.token) ?? ''));
   const text = data.get(keys.state);
-  if (typeof text !== 'string') return NOTHING;
+  if (typeof text !== 'string') return { ...NO_STATE, flushing };
   let state = parsed.get(text);
   if (state === undefined) {
     if (parsed.size > 1_000) parsed.clear();
-    state = JSON.parse(text) as PartitionState;
+    state = JSON.parse(text) as Omit<PartitionState, 'flushing'>;
     parsed.set(text, state);
   }
-  return state;
+  return { ...state, flushing };
 }
 
-const parsed = new Map<string, PartitionState>();
+const parsed = new Map<string, Omit<PartitionState, 'flushing'>>();
+
+/** A token begins with the watermark that its flush will write; that of a removal has none. */
+function flushingOf(token: string): number | null {
+  const digits = /^(\d+) /.exec(token)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
 
 /** The state store over the model: a flush goes in slices as that of `src/state/redis`, so it can end half-way. */
 export class ModelRedisStore implements StateStore {
@@ -118,7 +125,7 @@ class ModelPartitionStore implements PartitionStore {
 
   async flush(request: FlushRequest): Promise<void> {
     checkFlushRequest(request);
-    const token = this.nextToken();
+    const token = `${request.watermark} ${this.nextToken()}`;
     // The caller may use its buffers again when the call has settled; what is late must not see that.
     const copy = { ...request, keys: [...request.keys], blobs: request.blobs.map((blob) => Uint8Array.from(blob)) };
     const count = Math.max(1, Math.ceil(copy.keys.length / this.sliceKeys));
@@ -185,8 +192,8 @@ class ModelPartitionStore implements PartitionStore {
     if (found.watermark !== expected || (expected !== null && found.fingerprint !== fingerprint)) {
       throw this.conflict(`expected ${expected ?? 'none'}, found ${found.watermark ?? 'none'}`);
     }
-    if (step === 'first') node.set(this.keys.token, token);
-    else if (step !== 'whole') {
+    if (step === 'first' || step === 'whole') node.set(this.keys.token, token);
+    else {
       const seen = String(node.get(this.keys.token) ?? '');
       if (!seen.startsWith(token)) throw this.conflict('another flush of this partition has begun');
       if (step === 'last' && seen.length - token.length !== slice - 1) throw this.conflict('slices are missing');
@@ -198,7 +205,10 @@ class ModelPartitionStore implements PartitionStore {
     if (step === 'middle') node.set(this.keys.token, `${String(node.get(this.keys.token))}.`);
     if (step === 'whole' || step === 'last') {
       node.remove(this.keys.token);
-      node.set(this.keys.state, JSON.stringify({ watermark, fingerprint, note } satisfies PartitionState));
+      node.set(
+        this.keys.state,
+        JSON.stringify({ watermark, fingerprint, note } satisfies Omit<PartitionState, 'flushing'>),
+      );
     }
   }
 

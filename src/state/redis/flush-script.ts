@@ -11,6 +11,9 @@ import { createHash } from 'node:crypto';
  * Returns {0} = written; {1, state record found} = another watermark, fingerprint or format, nothing written;
  * {2} = another flush of the same watermark has begun in between, nothing written; {3} = middle slices are missing.
  *
+ * Why the token holds the watermark that will be written: until the flush has ended, histories may be ahead of the position as far as
+ * this. State is written behind an acknowledged commit only, so it is also a witness of that commit.
+ *
  * Why the token: until the last slice the watermark does not move, so the watermark alone would let the slices of two
  * flushes mix (an old owner that was frozen half-way, a connection whose bytes arrive late). A blob of the older one
  * could then end up below the newer one's watermark: its last events would be lost. The token belongs to the flush whose first slice
@@ -27,9 +30,9 @@ local token = ARGV[3]
 local step = ARGV[4]
 local ttl = ARGV[5]
 local seen = ''
-if step == 'first' then
+if step == 'first' or step == 'whole' then
   call('SET', KEYS[2], token, 'PX', ttl)
-elseif step ~= 'whole' then
+else
   seen = call('GET', KEYS[2]) or ''
   if string.sub(seen, 1, #token) ~= token then return {2} end
   if step == 'last' and #seen - #token ~= tonumber(ARGV[7]) then return {3} end

@@ -6,7 +6,14 @@ import { DROP_SCRIPT, FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep,
 import type { RedisClient } from './redis-client.ts';
 import { isNoScript } from './redis-errors.ts';
 import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
-import { decodeState, encodeState, partitionKeys, type PartitionKeys } from './state-record.ts';
+import {
+  decodeFlushToken,
+  decodeState,
+  encodeState,
+  flushToken,
+  partitionKeys,
+  type PartitionKeys,
+} from './state-record.ts';
 
 /** Up to this many keys are one MGET, hence one atomic read. */
 const LOAD_KEYS_MAX = 3_000;
@@ -64,11 +71,12 @@ export class RedisPartitionStore implements PartitionStore {
   }
 
   async readState(): Promise<PartitionState> {
-    const { state, note } = this.keys;
-    const reply = await this.guard('read the watermark', this.client.call('MGET', state, note));
-    const [record, noted] = reply as [Buffer | null, Buffer | null];
-    const { watermark, fingerprint } = decodeState(record, this.place);
-    return { watermark, fingerprint, note: watermark === null ? null : (noted?.toString() ?? null) };
+    const { state, note, flush } = this.keys;
+    const reply = await this.guard('read the watermark', this.client.call('MGET', state, note, flush));
+    const [record, noted, token] = reply as (Buffer | null)[];
+    const { watermark, fingerprint } = decodeState(record ?? null, this.place);
+    const flushing = decodeFlushToken(token ?? null);
+    return { watermark, fingerprint, note: watermark === null ? null : (noted?.toString() ?? null), flushing };
   }
 
   async load(keys: readonly string[]): Promise<LoadResult> {
@@ -91,7 +99,7 @@ export class RedisPartitionStore implements PartitionStore {
     checkFlushRequest(request);
     const slices = slicesOf(request.blobs);
     const last = slices.length - 1;
-    const flight = { request, token: randomUUID(), middles: Math.max(0, last - 1) };
+    const flight = { request, token: flushToken(request.watermark, randomUUID()), middles: Math.max(0, last - 1) };
     const send = (slice: Slice, step: FlushStep): Promise<void> => this.writeSlice(flight, slice, step);
     if (last === 0) {
       await send(slices[0] as Slice, 'whole');

@@ -36,6 +36,18 @@ export function decodeState(record: Uint8Array | null, place: ErrorPlace): State
   return { watermark: Number(match[2]), fingerprint: match[3] as string };
 }
 
+/** `<watermark that will be written> <unique>`; that of a removal has no watermark. */
+export function flushToken(watermark: number, unique: string): string {
+  return `${watermark} ${unique}`;
+}
+
+/** Watermark of the flush that has begun and not ended; null when there is none. */
+export function decodeFlushToken(token: Uint8Array | null): number | null {
+  if (token === null) return null;
+  const match = /^(\d{1,16}) /.exec(Buffer.from(token.buffer, token.byteOffset, token.length).toString('latin1'));
+  return match === null ? null : Number(match[1]);
+}
+
 /** Names of the keys of one partition; all in one cluster slot by their hash tag. */
 export interface PartitionKeys {
   /** record of watermark and fingerprint */

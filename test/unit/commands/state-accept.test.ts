@@ -45,7 +45,7 @@ function well(change: Partial<Facts> = {}): Facts {
     committed: { offset: 100, position: position(100) },
     sibling: null,
     output: { lastDecision: 99, lastDeadLetter: 40, lastFlagged: null, firstOpen: null, untouched: false },
-    state: { watermark: 90, fingerprint: 'layout', note: 'note' },
+    state: { watermark: 90, fingerprint: 'layout', note: 'note', flushing: null },
     note: { mark: mark(89), knownSinceMs: 0 },
     recordAtPosition: 'hash 99',
     recordAtNote: 'hash 89',
@@ -76,7 +76,9 @@ function applied(facts: Facts, plan: AcceptPlan): Facts {
     ...facts,
     committed: { offset: position.offset, position: committed },
     recordAtPosition: lastHash,
-    ...(plan.dropsState ? { state: { watermark: null, fingerprint: null, note: null }, note: null } : {}),
+    ...(plan.dropsState
+      ? { state: { watermark: null, fingerprint: null, note: null, flushing: null }, note: null }
+      : {}),
   };
 }
 
@@ -148,7 +150,7 @@ describe('what an operator accepts', () => {
       well({
         committed: { offset: 80, position: position(80) },
         recordAtPosition: 'hash 79',
-        state: { watermark: 70, fingerprint: 'layout', note: 'n' },
+        state: { watermark: 70, fingerprint: 'layout', note: 'n', flushing: null },
         note: { mark: mark(69), knownSinceMs: 0 },
         recordAtNote: 'hash 69',
       }),
@@ -163,7 +165,7 @@ describe('what an operator accepts', () => {
       well({
         committed: { offset: 80, position: position(80) },
         recordAtPosition: 'hash 79',
-        state: { watermark: 70, fingerprint: 'layout', note: 'n' },
+        state: { watermark: 70, fingerprint: 'layout', note: 'n', flushing: null },
         note: { mark: mark(69), knownSinceMs: 0 },
         recordAtNote: 'hash 69',
       }),

@@ -28,7 +28,7 @@ function facts(partition: number, partitions: number | null, change: Partial<Fac
     acceptedTo: -1,
     poison: [],
   };
-  const none = { watermark: null, fingerprint: null, note: null };
+  const none = { watermark: null, fingerprint: null, note: null, flushing: null };
   return {
     key: { app: 'app', topic: 't', partition },
     range: { start: 0, end: 100 },
@@ -36,7 +36,7 @@ function facts(partition: number, partitions: number | null, change: Partial<Fac
     committed: partitions === null ? null : { offset: 100, position },
     sibling: null,
     output: { lastDecision: 99, lastDeadLetter: null, lastFlagged: null, firstOpen: null, untouched: false },
-    state: partitions === null ? none : { watermark: 100, fingerprint: 'layout', note: 'n' },
+    state: partitions === null ? none : { watermark: 100, fingerprint: 'layout', note: 'n', flushing: null },
     note: partitions === null ? null : { mark, knownSinceMs: 0 },
     recordAtPosition: 'h',
     recordAtNote: 'h',
@@ -63,7 +63,9 @@ describe('what is left to do when partitions were added', () => {
     expect(plan(grown(2, 2, null, 4), MARKER)).toEqual({ from: 2, to: 4, staged: MARKER, left: [0, 1, 2] });
     expect(plan(grown(2, 4, 4, 4), MARKER)).toMatchObject({ staged: MARKER, left: [0] });
     // the state of one was half-way replaced
-    const half = [facts(0, 2, { note: null, state: { watermark: 0, fingerprint: 'layout', note: 'partial' } })];
+    const half = [
+      facts(0, 2, { note: null, state: { watermark: 0, fingerprint: 'layout', note: 'partial', flushing: null } }),
+    ];
     expect(plan([...half, ...grown(2, 4, 4, 4).slice(1)], MARKER)).toMatchObject({ staged: MARKER, left: [0] });
   });
 
@@ -79,11 +81,17 @@ describe('what is left to do when partitions were added', () => {
       [grown(7, 7, 7, 7), 'has 4: it was made anew'],
       [[facts(0, 2), facts(1, 2, { committed: { offset: 1, position: 'foreign' } })], 'no valid position'],
       [
-        [facts(0, 2), facts(1, 2, { state: { watermark: null, fingerprint: null, note: null } })],
+        [facts(0, 2), facts(1, 2, { state: { watermark: null, fingerprint: null, note: null, flushing: null } })],
         'fraudstream state rebuild',
       ],
-      [[facts(0, 2), facts(1, 2, { state: { watermark: 5, fingerprint: 'other', note: 'n' } })], 'another catalogue'],
-      [[facts(0, 2), facts(1, 2, { state: { watermark: 500, fingerprint: 'layout', note: 'n' } })], 'reaches 500'],
+      [
+        [facts(0, 2), facts(1, 2, { state: { watermark: 5, fingerprint: 'other', note: 'n', flushing: null } })],
+        'another catalogue',
+      ],
+      [
+        [facts(0, 2), facts(1, 2, { state: { watermark: 500, fingerprint: 'layout', note: 'n', flushing: null } })],
+        'reaches 500',
+      ],
     ];
     for (const [all, says] of refusals)
       expect(() => plan([...all, ...grown(null, null, null, null).slice(all.length)])).toThrow(says);

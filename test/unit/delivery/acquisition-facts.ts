@@ -33,7 +33,7 @@ function facts({ position = {}, mark = {}, facts: more = {} }: Change = {}): Fac
     committed: { offset: committed.offset, position: committed },
     sibling: null,
     output: { lastDecision: 58, lastDeadLetter: 59, lastFlagged: null, firstOpen: null, untouched: false },
-    state: { watermark: 40, fingerprint: 'layout-1', note: 's1' },
+    state: { watermark: 40, fingerprint: 'layout-1', note: 's1', flushing: null },
     note: { mark: { ...MARK, lastOffset: 39, lastHash: 'hash-39' }, knownSinceMs: 1_000 },
     recordAtPosition: 'hash-59',
     recordAtNote: 'hash-39',
@@ -41,7 +41,11 @@ function facts({ position = {}, mark = {}, facts: more = {} }: Change = {}): Fac
   };
 }
 
-export const NO_STATE = { state: { watermark: null, fingerprint: null, note: null }, note: null, recordAtNote: null };
+export const NO_STATE = {
+  state: { watermark: null, fingerprint: null, note: null, flushing: null },
+  note: null,
+  recordAtNote: null,
+};
 export const NOTHING: Partial<Facts> = {
   ...NO_STATE,
   committed: null,

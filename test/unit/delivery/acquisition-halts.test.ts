@@ -206,8 +206,26 @@ describe('what does not fit together halts the partition', () => {
     [
       'FS_STATE_AHEAD',
       'state ahead of the position',
-      { facts: { state: { watermark: 61, fingerprint: 'layout-1', note: 's1' } } },
+      { facts: { state: { watermark: 61, fingerprint: 'layout-1', note: 's1', flushing: null } } },
       /state of transactions\/3 reaches 61, its position is 60; .*state drop --partition 3/,
+    ],
+    [
+      'FS_STATE_AHEAD',
+      'a flush that had begun to write histories ahead of the position',
+      { facts: { state: { watermark: 40, fingerprint: 'layout-1', note: 's1', flushing: 61 } } },
+      /state of transactions\/3 reaches 61, its position is 60/,
+    ],
+    [
+      'FS_POSITION_LOST',
+      'no position, but a first flush that had begun',
+      { facts: { ...NOTHING, state: { ...NO_STATE.state, flushing: 7 } } },
+      /its state reaches 7; to go on at 7/,
+    ],
+    [
+      'FS_OUTPUT_MISMATCH',
+      'a position from before the output, and retention has passed it',
+      { ...output(58, 59), position: { offset: 5 } },
+      /is at 5, but its output reaches input 59/,
     ],
   ])('%s: %s', (code, _, change, message, options = {}) => {
     expect(() => plan(change, options)).toThrow(

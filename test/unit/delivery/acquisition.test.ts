@@ -99,13 +99,13 @@ describe('the state against the position', () => {
   it.each<[string, Partial<Facts>, Partial<Acquisition>]>([
     [
       'equal',
-      { state: { watermark: 60, fingerprint: 'layout-1', note: 's1' } },
+      { state: { watermark: 60, fingerprint: 'layout-1', note: 's1', flushing: null } },
       { watermark: 60, readFrom: 60, rebuilt: '' },
     ],
     ['none', NO_STATE, { watermark: null, readFrom: 10, knownSinceMs: null, rebuilt: 'there is none' }],
     [
       'of another layout',
-      { state: { watermark: 40, fingerprint: 'layout-0', note: 's1' } },
+      { state: { watermark: 40, fingerprint: 'layout-0', note: 's1', flushing: null } },
       { watermark: null, readFrom: 10, knownSinceMs: null, rebuilt: 'the catalogue keeps other fields now' },
     ],
     [
