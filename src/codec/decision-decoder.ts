@@ -107,5 +107,7 @@ function decodeWith<T>(reader: Reader, bytes: Buffer, start: number): T {
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+  const copy = { ...value } as Record<string, unknown>;
+  for (const key in copy) if (typeof copy[key] === 'object') copy[key] = plain(copy[key]);
+  return copy;
 }

@@ -1,4 +1,4 @@
-import type { Decision, FlaggedTransaction, Reason } from '../domain/decision.ts';
+import type { Decision, FlaggedTransaction, Reason, ScoreExplanation } from '../domain/decision.ts';
 import { AvroWriter } from './avro-writer.ts';
 import type { DecisionEncoder } from './codec.ts';
 import { writeTransaction } from './transaction-encoder.ts';
@@ -87,6 +87,26 @@ function writeFlagged(writer: AvroWriter, flagged: FlaggedTransaction): void {
       writer.long(entry.event_time);
       writer.long(entry.amount_minor);
       writer.long(entry.input_offset);
+    }
+  }
+  writer.long(0);
+  writeExplanation(writer, flagged.explanation);
+}
+
+function writeExplanation(writer: AvroWriter, explanation: ScoreExplanation | null): void {
+  if (explanation === null) {
+    writer.long(0);
+    return;
+  }
+  writer.long(1);
+  writer.text(explanation.space);
+  writer.double(explanation.base);
+  const names = Object.keys(explanation.contributions);
+  if (names.length > 0) {
+    writer.long(names.length);
+    for (const name of names) {
+      writer.text(name);
+      writer.double(explanation.contributions[name]!);
     }
   }
   writer.long(0);

@@ -33,10 +33,12 @@ export async function run(context: CommandContext): Promise<number> {
     const startMs = clock.monotonicMs();
     await replayFiles(brain, settings, {
       paths: [join(out, 'transactions.avro')],
+      mapped: null,
       out,
       clock,
       signal,
       tally,
+      labels: null,
       progress: (done, records) => deciding.update(done, records),
     });
     deciding.done(tally.records);

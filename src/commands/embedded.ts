@@ -3,12 +3,14 @@ import { createDecisionEncoder } from '../codec/decision-encoder.ts';
 import { makeEngine, type Brain } from '../app.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Settings } from '../config/options.ts';
+import type { LabelFeed } from '../pipeline/label-feed.ts';
 import { runFile } from '../pipeline/file-runner.ts';
 import { CacheBudget } from '../state/cache.ts';
 import { MemoryStateStore } from '../state/memory-store.ts';
 import { PartitionHistories } from '../state/partition-histories.ts';
 import { openFileSink } from '../transport/file/file-sink.ts';
 import { openTransactionFiles } from '../transport/file/file-source.ts';
+import type { MappedInput } from '../transport/file/mapped-rows.ts';
 import type { ReplayTally } from './replay-tally.ts';
 
 /** Files are read as fast as they can be: room saves writing histories that come back at once. */
@@ -41,15 +43,23 @@ export async function replayFiles(
   settings: Settings,
   options: {
     readonly paths: readonly string[];
+    readonly mapped: MappedInput | null;
     readonly out: string;
     readonly clock: Clock;
     readonly signal: AbortSignal;
     readonly tally: ReplayTally;
+    /** verdicts for features over them */
+    readonly labels: LabelFeed | null;
     readonly progress: (done: number, records: number) => void;
   },
 ): Promise<void> {
   const topic = settings['topics.transactions'];
-  const source = await openTransactionFiles({ paths: options.paths, topic, batchSize: settings['batch.records-max'] });
+  const source = await openTransactionFiles({
+    paths: options.paths,
+    topic,
+    batchSize: settings['batch.records-max'],
+    ...(options.mapped === null ? {} : { mapped: options.mapped }),
+  });
   try {
     const sink = await openFileSink({ folder: options.out });
     try {
@@ -58,6 +68,7 @@ export async function replayFiles(
         decoder: fileDecoder(settings),
         encoder: createDecisionEncoder(),
         clock: options.clock,
+        labels: options.labels,
         watch: options.tally.decided,
       });
       const { signal, progress } = options;

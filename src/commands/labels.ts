@@ -1,6 +1,8 @@
 import { createLabelDecoder } from '../codec/decision-decoder.ts';
 import { FraudstreamError } from '../domain/errors.ts';
+import type { Label } from '../domain/transaction.ts';
 import { openLabelFiles } from '../transport/file/file-source.ts';
+import type { MappedInput } from '../transport/file/mapped-rows.ts';
 
 export interface KnownLabel {
   readonly fraud: boolean;
@@ -11,11 +13,16 @@ export interface KnownLabel {
 /**
  * Verdicts by transaction id; of several for one payment the last given holds.
  * Throws FS_FILE_INVALID when a label cannot be read: a report from half the labels would mislead.
+ * @param timeline gets them all, too
  */
-export async function readLabels(paths: readonly string[]): Promise<Map<string, KnownLabel>> {
+export async function readLabels(
+  paths: readonly string[],
+  mapped: MappedInput | null = null,
+  timeline: { add(label: Label): void } | null = null,
+): Promise<Map<string, KnownLabel>> {
   const labels = new Map<string, KnownLabel>();
   if (paths.length === 0) return labels;
-  const source = await openLabelFiles({ paths });
+  const source = await openLabelFiles({ paths, ...(mapped === null ? {} : { mapped }) });
   const decoder = createLabelDecoder(null);
   try {
     for (;;) {
@@ -26,6 +33,7 @@ export async function readLabels(paths: readonly string[]): Promise<Map<string, 
           throw new FraudstreamError('FS_FILE_INVALID', `label ${record.offset} cannot be read`);
         }
         const label = decoder.decode(record.value);
+        timeline?.add(label);
         const known = labels.get(label.transaction_id);
         if (known && known.labelledMs > label.labelled_at) continue;
         labels.set(label.transaction_id, { fraud: label.is_fraud, labelledMs: label.labelled_at });

@@ -22,6 +22,7 @@ import { createTopics } from '../transport/kafka/topics.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaClientOf, redisSettingsOf, registryOf } from './connections.ts';
 import { RunGroup, type GroupPorts } from './run-group.ts';
+import { checkCatalogue } from './run-catalogue.ts';
 import { groupOf, RunKafka } from './run-kafka.ts';
 import { RunObserver } from './run-observer.ts';
 import { openSnapshots, StateSnapshots } from './state-snapshots.ts';
@@ -59,6 +60,7 @@ export async function run(context: CommandContext): Promise<number> {
 
 async function serve(context: CommandContext, brain: Brain, health: Health, metrics: Metrics): Promise<number> {
   const { settings, log, clock, signal } = context;
+  checkCatalogue(brain.plan, log);
   const kafka = kafkaClientOf(settings, log);
   const { store, check } = openStore(context, brain, health, metrics);
   const registry = registryOf(settings);

@@ -1,4 +1,5 @@
 import { ERRORS } from '../domain/errors.ts';
+import { MODEL_OPTIONS } from './model-options.ts';
 import type { OptionSpec } from './option-types.ts';
 import { STATE_OPTIONS } from './state-options.ts';
 
@@ -11,7 +12,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['replay'],
   },
   'replay.out': {
@@ -26,7 +27,7 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, to report precision and recall',
+    description: 'files with labels, each known from its labelled_at on; not set: those that --mapping finds',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -34,14 +35,14 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['export-features'],
   },
   'export-features.labels': {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, for the is_fraud column',
+    description: 'files with labels, each known from its labelled_at on; not set: those that --mapping finds',
     commands: ['export-features'],
   },
   'export-features.out': {
@@ -291,5 +292,6 @@ export const COMMAND_OPTIONS = {
     description: 'one JSON object, for machines',
     commands: ['doctor'],
   },
+  ...MODEL_OPTIONS,
   ...STATE_OPTIONS,
 } as const satisfies Record<string, OptionSpec>;

@@ -8,7 +8,7 @@ export interface Reason {
   value: number | null;
   /** what is usual for this user; null when there is no history to say it from */
   usual: number | null;
-  /** share of the score that this feature explains; null until a model with contributions is used */
+  /** how far this feature moves the raw score from the model's base, in log odds (or in the score, see docs/model.md); null when the model gives none */
   contribution: number | null;
   /** e.g. `7 payments in 10 min; usually 1` */
   text: string;
@@ -57,6 +57,18 @@ export interface FlaggedTransaction {
   features: Record<string, number | null>;
   /** newest first, at most 10 earlier payments of this user */
   history: HistoryEntry[];
+  /** null when the model cannot be taken apart */
+  explanation: ScoreExplanation | null;
+}
+
+/** base + all contributions = the raw score, before calibration, in `space`. */
+export interface ScoreExplanation {
+  /** log_odds: raw score = 1 / (1 + exp(-sum)); probability: it is the sum */
+  space: string;
+  /** mean of the sum over the rows that the model was trained on */
+  base: number;
+  /** by feature; those that add nothing are left out */
+  contributions: Record<string, number>;
 }
 
 export interface HistoryEntry {

@@ -1,5 +1,6 @@
 import type { DecisionEncoder } from '../codec/codec.ts';
 import { passHeaders } from '../codec/pass-headers.ts';
+import { Contributions } from '../decision/contributions.ts';
 import { verdictOf, type Policy } from '../decision/policy.ts';
 import { explain } from '../decision/reasons.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -8,6 +9,7 @@ import { LIMITS } from '../domain/limits.ts';
 import type { Transaction } from '../domain/transaction.ts';
 import { describeDuration } from '../features/duration.ts';
 import type { Plan } from '../features/plan.ts';
+import type { Scorer } from '../model/scorer.ts';
 import type { OutputRecord } from '../transport/record.ts';
 import { KIND } from './event-kind.ts';
 import type { BatchReport } from './report.ts';
@@ -28,7 +30,8 @@ export interface DecisionWriterPorts {
   readonly encoder: DecisionEncoder;
   readonly policy: Policy;
   readonly clock: Clock;
-  readonly modelVersion: string;
+  /** its version goes into decisions, its explainer into their reasons */
+  readonly scorer: Pick<Scorer, 'modelVersion' | 'columns' | 'explainer'>;
   /** sees each decision, for reports of a replay */
   readonly watch?: (decision: Decision, transaction: Transaction) => void;
 }
@@ -40,6 +43,7 @@ export class DecisionWriter {
   private readonly policy: Policy;
   private readonly clock: Clock;
   private readonly modelVersion: string;
+  private readonly contributions: Contributions | null;
   private readonly watch: DecisionWriterPorts['watch'];
 
   constructor(plan: Plan, ports: DecisionWriterPorts) {
@@ -47,7 +51,9 @@ export class DecisionWriter {
     this.encoder = ports.encoder;
     this.policy = ports.policy;
     this.clock = ports.clock;
-    this.modelVersion = ports.modelVersion;
+    const { modelVersion, columns, explainer } = ports.scorer;
+    this.modelVersion = modelVersion;
+    this.contributions = explainer ? new Contributions(explainer, columns, plan.steps.length) : null;
     this.watch = ports.watch;
   }
 
@@ -61,6 +67,9 @@ export class DecisionWriter {
       const degraded = this.degradedOf(one, batch);
       const score = scores[k]!;
       const { verdict, flagged } = verdictOf(this.policy, score);
+      const contributions = flagged
+        ? (this.contributions?.of(batch.features, k * this.plan.steps.length) ?? null)
+        : null;
       const decision: Decision = {
         decision_id: `${record.topic}/${record.partition}/${record.offset}`,
         transaction_id: transaction.transaction_id,
@@ -71,7 +80,7 @@ export class DecisionWriter {
         model_version: this.modelVersion,
         policy_version: this.policy.version,
         catalogue_fingerprint: this.plan.fingerprint,
-        reasons: this.reasonsOf(one, batch, k, flagged),
+        reasons: this.reasonsOf(one, batch, k, flagged, contributions),
         input_topic: record.topic,
         input_partition: record.partition,
         input_offset: record.offset,
@@ -100,23 +109,33 @@ export class DecisionWriter {
       outputs.push(output);
       if (!flagged) continue;
       report.flagged++;
-      const value = this.encoder.encodeFlagged(this.caseOf(one, batch, k, decision));
+      const value = this.encoder.encodeFlagged(this.caseOf(one, batch, k, decision, contributions));
       outputs.push({ ...output, stream: 'flagged', value });
     }
   }
 
   private degradedOf(one: Work, { scored, withoutHistory }: ScoredBatch): string[] {
-    if (one.inexact === 0 && scored && !withoutHistory) return NOTHING;
+    if (one.inexact === 0 && one.othersInexact === null && scored && !withoutHistory) return NOTHING;
     const degraded: string[] = [];
-    this.plan.layout.windowsMs.forEach((windowMs, w) => {
-      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${describeDuration(windowMs).replace(' ', '')}`);
+    this.plan.entities.forEach(({ name, layout: { windowsMs, delaysMs } }, e) => {
+      const inexact = e === 0 ? one.inexact : (one.othersInexact?.[e - 1] ?? 0);
+      const prefix = e === 0 ? 'inexact:' : `inexact:${name}:`;
+      windowsMs.forEach((windowMs, w) => {
+        if ((inexact & (1 << w)) !== 0) degraded.push(`${prefix}${windowName(windowMs, delaysMs[w]!)}`);
+      });
     });
     if (!scored) degraded.push('model-unavailable');
     if (withoutHistory) degraded.push('no-history');
     return degraded;
   }
 
-  private reasonsOf(one: Work, batch: ScoredBatch, k: number, flagged: boolean): Reason[] {
+  private reasonsOf(
+    one: Work,
+    batch: ScoredBatch,
+    k: number,
+    flagged: boolean,
+    contributions: Float64Array | null,
+  ): Reason[] {
     if (!flagged && one.kind !== KIND.reused) return NO_REASONS;
     const reasons: Reason[] = [];
     if (one.kind === KIND.reused) reasons.push(REUSED);
@@ -130,12 +149,19 @@ export class DecisionWriter {
         beforeOffset: one.seenBefore,
         currency: one.transaction.currency,
       };
-      reasons.push(...explain(this.plan, batch.features, k * this.plan.steps.length, context));
+      const at = k * this.plan.steps.length;
+      reasons.push(...explain(this.plan, batch.features, at, context, contributions));
     }
     return reasons.slice(0, LIMITS.reasonsMax);
   }
 
-  private caseOf(one: Work, batch: ScoredBatch, k: number, decision: Decision): FlaggedTransaction {
+  private caseOf(
+    one: Work,
+    batch: ScoredBatch,
+    k: number,
+    decision: Decision,
+    contributions: Float64Array | null,
+  ): FlaggedTransaction {
     const features: Record<string, number | null> = {};
     const width = this.plan.steps.length;
     this.plan.names.forEach((name, f) => {
@@ -156,8 +182,15 @@ export class DecisionWriter {
         });
       }
     }
-    return { decision, transaction: one.transaction, features, history };
+    const explanation = contributions === null ? null : this.contributions!.describe(this.plan.names, contributions);
+    return { decision, transaction: one.transaction, features, history, explanation };
   }
+}
+
+/** `7d`, `7d-delay-1d` */
+function windowName(windowMs: number, delayMs: number): string {
+  const name = describeDuration(windowMs).replace(' ', '');
+  return delayMs === 0 ? name : `${name}-delay-${describeDuration(delayMs).replace(' ', '')}`;
 }
 
 const NOTHING: string[] = [];

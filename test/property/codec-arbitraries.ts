@@ -96,6 +96,17 @@ export const flagged: fc.Arbitrary<FlaggedTransaction> = fc.record(
       fc.record({ event_time: fc.maxSafeNat(), amount_minor: fc.maxSafeNat(), input_offset: fc.maxSafeNat() }, PLAIN),
       { maxLength: 10 },
     ),
+    explanation: fc.option(
+      fc.record(
+        {
+          space: text(20),
+          base: finite,
+          contributions: fc.dictionary(id, finite, { maxKeys: 60, noNullPrototype: true }),
+        },
+        PLAIN,
+      ),
+      { nil: null },
+    ),
   },
   PLAIN,
 );

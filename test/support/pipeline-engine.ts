@@ -76,13 +76,14 @@ function additiveScorer(plan: Plan, failures: unknown[] = []): Scorer {
   };
 }
 
-export function engineOf(plan: Plan, clock: Clock, failures: unknown[] = []): Engine {
+/** @param change to the scorer */
+export function engineOf(plan: Plan, clock: Clock, failures: unknown[] = [], change: Partial<Scorer> = {}): Engine {
   return new Engine(
     plan,
     {
       decoder: createAvroTransactionDecoder({ recordBytesMax: 100_000, cardNumberGuard: true }),
       encoder: createDecisionEncoder(null),
-      scorer: additiveScorer(plan, failures),
+      scorer: { ...additiveScorer(plan, failures), ...change },
       policy: { version: 'policy-1', thresholds: THRESHOLDS },
       clock,
     },

@@ -6,14 +6,8 @@ import { DROP_SCRIPT, FLUSH_SCRIPT, FLUSH_SCRIPT_SHA1, slicesOf, type FlushStep,
 import type { RedisClient } from './redis-client.ts';
 import { isNoScript } from './redis-errors.ts';
 import { EncodedCommand, RespWriter, type BufferPool } from './resp-writer.ts';
-import {
-  decodeFlushToken,
-  decodeState,
-  encodeState,
-  flushToken,
-  partitionKeys,
-  type PartitionKeys,
-} from './state-record.ts';
+import { decodePartitionState, decodeState, encodeState, flushToken } from './state-record.ts';
+import { partitionKeys, type PartitionKeys } from './state-record.ts';
 
 /** Up to this many keys are one MGET, hence one atomic read. */
 const LOAD_KEYS_MAX = 3_000;
@@ -73,10 +67,7 @@ export class RedisPartitionStore implements PartitionStore {
   async readState(): Promise<PartitionState> {
     const { state, note, flush } = this.keys;
     const reply = await this.guard('read the watermark', this.client.call('MGET', state, note, flush));
-    const [record, noted, token] = reply as (Buffer | null)[];
-    const { watermark, fingerprint } = decodeState(record ?? null, this.place);
-    const flushing = decodeFlushToken(token ?? null);
-    return { watermark, fingerprint, note: watermark === null ? null : (noted?.toString() ?? null), flushing };
+    return decodePartitionState(reply as (Buffer | null)[], this.place);
   }
 
   async load(keys: readonly string[]): Promise<LoadResult> {

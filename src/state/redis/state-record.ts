@@ -42,10 +42,18 @@ export function flushToken(watermark: number, unique: string): string {
 }
 
 /** Watermark of the flush that has begun and not ended; null when there is none. */
-export function decodeFlushToken(token: Uint8Array | null): number | null {
+function decodeFlushToken(token: Uint8Array | null): number | null {
   if (token === null) return null;
   const match = /^(\d{1,16}) /.exec(Buffer.from(token.buffer, token.byteOffset, token.length).toString('latin1'));
   return match === null ? null : Number(match[1]);
+}
+
+/** @param values of the keys state, note and flush. Throws as `decodeState`. */
+export function decodePartitionState(values: readonly (Buffer | null)[], place: ErrorPlace): PartitionState {
+  const [record = null, note = null, token = null] = values;
+  const { watermark, fingerprint } = decodeState(record, place);
+  const noted = watermark === null ? null : (note?.toString() ?? null);
+  return { watermark, fingerprint, note: noted, flushing: decodeFlushToken(token) };
 }
 
 /** Names of the keys of one partition; all in one cluster slot by their hash tag. */

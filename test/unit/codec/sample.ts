@@ -60,6 +60,7 @@ export function sampleFlagged(over: Partial<FlaggedTransaction> = {}): FlaggedTr
     transaction: sampleTransaction(),
     features: { count_10m: 7, speed_kmh: null, amount_z: -1.25 },
     history: [{ event_time: 1_763_999_999_000, amount_minor: 100, input_offset: 12 }],
+    explanation: { space: 'log_odds', base: -5.5, contributions: { count_10m: 2.25, amount_z: -0.125 } },
     ...over,
   };
 }

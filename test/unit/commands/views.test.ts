@@ -63,6 +63,7 @@ function flagged(user = 'u1', score = 0.97, merchant = 'm1'): FlaggedTransaction
     },
     features: { count_10m: 7, other: null },
     history: [{ event_time: AT - 129_000, amount_minor: 5_000, input_offset: 9 }],
+    explanation: null,
   };
 }
 
@@ -81,6 +82,12 @@ describe('a flagged case', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  it('says what a reason adds to the score, where the model does', () => {
+    const one = flagged();
+    one.decision.reasons[0]!.contribution = 1.256;
+    expect(renderCase(one, style)).toContain('usually 1 [count_10m +1.26]');
   });
 
   it('lets nothing of the payment reach the terminal raw', () => {

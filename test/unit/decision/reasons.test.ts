@@ -22,6 +22,7 @@ const MONTH = '  - { name: month, aggregate: count, window: 30d }';
 function reasonsOf(
   features: string[],
   payments: { minutes: number; amount?: number; currency?: string }[],
+  contributions: Readonly<Record<string, number>> | null = null,
   meanwhile: { minutes: number }[] = [],
 ): Reason[] {
   const plan = compilePlan(
@@ -53,7 +54,9 @@ function reasonsOf(
   });
   const row = history.rows.upperBound(timeMs);
   const currency = payments.at(-1)?.currency ?? 'EUR';
-  return explain(plan, values, 0, { history, sinceMs: -Infinity, row, beforeOffset, currency });
+  const context = { history, sinceMs: -Infinity, row, beforeOffset, currency };
+  const parts = contributions === null ? null : Float64Array.from(plan.names, (name) => contributions[name] ?? 0);
+  return explain(plan, values, 0, context, parts);
 }
 
 const calm = Array.from({ length: 10 }, (_, k) => ({ minutes: k * 600 }));
@@ -67,7 +70,7 @@ describe('reasons', () => {
     const meanwhile = Array.from({ length: 9 }, (_, k) => ({ minutes: 9_001.1 + k / 1_000 }));
     const alone = reasonsOf([COUNT], [...calm, ...busy]);
     expect(alone).toMatchObject([{ value: 700, usual: 256 }]);
-    expect(reasonsOf([COUNT], [...calm, ...busy], meanwhile)).toEqual(alone);
+    expect(reasonsOf([COUNT], [...calm, ...busy], null, meanwhile)).toEqual(alone);
   });
 
   it('say the value and what is usual for this user', () => {
@@ -85,6 +88,15 @@ describe('reasons', () => {
     expect(reasonsOf([COUNT], calm)).toEqual([]);
     const busy = Array.from({ length: 40 }, (_, k) => ({ minutes: k }));
     expect(reasonsOf([COUNT], busy)).toEqual([]);
+  });
+
+  it('do not say what is usual where the rows do not: of other features, of verdicts, behind a delay', () => {
+    const one = '  - { name: one, aggregate: ratio, of: [month, month] }';
+    for (const what of ['sum, of: one', 'count, where: { label: unknown }', 'count, delay: 1m']) {
+      const feature = `  - { name: f, aggregate: ${what}, window: 1d, reason: { text: '{value}', at_least: 0 } }`;
+      const [reason] = reasonsOf([one, feature], [...calm, ...burst]);
+      expect(reason).toMatchObject({ code: 'f', usual: null });
+    }
   });
 
   it('without three earlier payments say so', () => {
@@ -107,6 +119,45 @@ describe('reasons', () => {
       (_, k) => `  - { name: f${k}, aggregate: amount, reason: { text: x, at_least: 1, weight: ${k + 1} } }`,
     );
     expect(reasonsOf(features, calm).map((reason) => reason.code)).toEqual(['f7', 'f6', 'f5', 'f4', 'f3']);
+  });
+});
+
+describe('reasons from contributions', () => {
+  const AMOUNT =
+    "  - { name: amount, aggregate: amount, reason: { text: '{value} is a lot', unit: money, at_least: 100000 } }";
+  const UNKNOWN = '  - { name: since_atm, aggregate: time_since_last, where: { channel: [ATM] } }';
+  const EVERY = [COUNT, AMOUNT, UNKNOWN];
+
+  it('are what raises the score most, whatever the rules say of strength', () => {
+    const parts = { month: -2, count_10m: 0.4, amount: 1.5, since_atm: 0.1 };
+    const reasons = reasonsOf(EVERY, [...calm, ...burst], parts);
+    expect(reasons.map(({ code, contribution }) => [code, contribution])).toEqual([
+      ['amount', 1.5],
+      ['count_10m', 0.4],
+      ['since_atm', 0.1],
+    ]);
+  });
+
+  it('use the words of a rule only where it applies', () => {
+    const parts = { count_10m: 1, amount: 2, since_atm: 0.5 };
+    expect(reasonsOf(EVERY, [...calm, ...burst], parts).map(({ text }) => text)).toEqual([
+      'amount is 10.00 EUR; usually 10.00 EUR',
+      '7 payments in 10 min; usually 1',
+      'since_atm has no value',
+    ]);
+    const dear = [...calm, { minutes: 9_000, amount: 500_000 }];
+    expect(reasonsOf(EVERY, dear, parts).map(({ text, value }) => [text, value])).toEqual([
+      ['5000.00 EUR is a lot', 500_000],
+      ['count_10m is 1; usually 1', 1],
+      ['since_atm has no value', null],
+    ]);
+  });
+
+  it('are at most five, and none when nothing raises the score', () => {
+    const features = Array.from({ length: 8 }, (_, k) => `  - { name: f${k}, aggregate: amount }`);
+    const parts = Object.fromEntries(features.map((_, k) => [`f${k}`, k]));
+    expect(reasonsOf(features, calm, parts).map(({ code }) => code)).toEqual(['f7', 'f6', 'f5', 'f4', 'f3']);
+    expect(reasonsOf(features, calm, { f1: -1 })).toEqual([]);
   });
 });
 
