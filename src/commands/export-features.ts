@@ -9,6 +9,7 @@ import { openTransactionFiles } from '../transport/file/file-source.ts';
 import type { CommandContext } from './command.ts';
 import { fileDecoder, memoryHistories } from './embedded.ts';
 import { FeatureFiles } from './feature-files.ts';
+import { LabelTimeline } from './label-timeline.ts';
 import { readLabels } from './labels.ts';
 
 /**
@@ -34,6 +35,8 @@ export async function run(context: CommandContext): Promise<number> {
   });
   const refused = new Map<string, number>();
   let records = 0;
+  let verdicts = 0;
+  let verdictsGone = 0;
   const startMs = clock.monotonicMs();
   try {
     const { histories, budget } = await memoryHistories(brain, settings, topic);
@@ -41,12 +44,15 @@ export async function run(context: CommandContext): Promise<number> {
       decoder: fileDecoder(settings),
       encoder: createDecisionEncoder(),
       clock,
+      labels: await LabelTimeline.read(settings['export-features.labels'], plan),
     });
     for (let next = await source.read(); next !== null && !signal.aborted; next = await source.read()) {
       const report = await engine.exportRows(next.batch, histories, ({ record, transaction }, values) =>
         files.add(record.offset, transaction, values, labels.get(transaction.transaction_id) ?? null),
       );
       for (const [code, count] of report.deadLetters) refused.set(code, (refused.get(code) ?? 0) + count);
+      verdicts += report.labels;
+      verdictsGone += report.labelsGone;
       records += next.batch.records.length;
       progress.update(next.progress, records);
       await files.write();
@@ -67,6 +73,7 @@ export async function run(context: CommandContext): Promise<number> {
   await rename(join(out, 'columns.json.part'), join(out, 'columns.json'));
   const seconds = (clock.monotonicMs() - startMs) / 1_000;
   for (const [code, count] of refused) stderr.write(`${count} payments have no row: ${code}\n`);
+  if (verdicts > 0) stdout.write(`${verdicts} verdicts folded, ${verdictsGone} of payments that had left\n`);
   stdout.write(`${files.rows} rows of ${plan.names.length} features in ${seconds.toFixed(1)} s, in ${out}\n`);
   return signal.aborted ? 130 : 0;
 }

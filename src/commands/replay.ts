@@ -2,6 +2,7 @@ import { loadBrain } from '../app.ts';
 import { Progress } from '../observability/progress.ts';
 import type { CommandContext } from './command.ts';
 import { replayFiles } from './embedded.ts';
+import { LabelTimeline } from './label-timeline.ts';
 import { fraudIds, readLabels } from './labels.ts';
 import { ReplayTally } from './replay-tally.ts';
 
@@ -13,6 +14,7 @@ export async function run(context: CommandContext): Promise<number> {
     const out = settings['replay.out'] ?? 'out/replay';
     const labelFiles = settings['replay.labels'];
     const truth = labelFiles.length === 0 ? null : fraudIds(await readLabels(labelFiles));
+    const labels = await LabelTimeline.read(labelFiles, brain.plan);
     const tally = new ReplayTally(truth);
     const progress = new Progress({
       label: 'replay',
@@ -27,6 +29,7 @@ export async function run(context: CommandContext): Promise<number> {
       clock,
       signal,
       tally,
+      labels,
       progress: (done, records) => progress.update(done, records),
     });
     progress.done(tally.records);

@@ -26,7 +26,8 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, to report precision and recall',
+    description:
+      'files with labels, to report precision and recall; features over verdicts see each from its labelled_at on',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -41,7 +42,7 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, for the is_fraud column',
+    description: 'files with labels, for the label column; features over verdicts see each from its labelled_at on',
     commands: ['export-features'],
   },
   'export-features.out': {

@@ -1,6 +1,8 @@
 import { LIMITS } from '../domain/limits.ts';
 import { BLOB_FLAG, BLOB_VERSION, LOCATION_REFS } from './blob-format.ts';
 import { BlobWriter } from './blob-io.ts';
+import { writeKept } from './blob-kept.ts';
+import { writeLabel, writeMasks, writePendingLabels } from './blob-labels.ts';
 import type { Dictionary } from './dictionary.ts';
 import { NO_LOCATION } from './event-view.ts';
 import type { UserHistory } from './history.ts';
@@ -13,6 +15,7 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   const { layout, rows, dictionary } = history;
   const old = history.detailStart > rows.start || history.panes.length > 0;
   const horizonMs = history.newestMs - layout.horizonMs;
+  const empty = history.newestMs === -Infinity;
   const located = history.locatedMs > horizonMs;
   const knownFrom = history.knownFromMs > horizonMs;
   const flags =
@@ -21,7 +24,8 @@ export function encodeHistory(history: UserHistory): Uint8Array {
     (old ? BLOB_FLAG.old : 0) |
     (history.panes.length > 0 ? BLOB_FLAG.panes : 0) |
     (history.filtersKnown ? 0 : BLOB_FLAG.filtersUnknown) |
-    (knownFrom ? BLOB_FLAG.knownFrom : 0);
+    (knownFrom ? BLOB_FLAG.knownFrom : 0) |
+    (empty ? BLOB_FLAG.empty : 0);
   writer.reset();
   writer.u8(BLOB_VERSION);
   writer.u8(flags);
@@ -29,8 +33,8 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   writer.u8(layout.filters.length);
   writer.varint(Math.floor(layout.horizonMs / 1_000));
   writer.varint(history.lastOffset + 1);
-  writer.varint(history.newestMs);
-  writer.varint(history.newestMs - history.firstSeenMs);
+  writer.varint(empty ? 0 : history.newestMs);
+  writer.varint(empty ? 0 : history.newestMs - history.firstSeenMs);
   if (located) {
     writer.varint(history.newestMs - history.locatedMs);
     writer.u32(history.locatedLatE7);
@@ -38,9 +42,14 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   }
   if (history.dictionaryFloorMs > -Infinity) writer.varint(history.newestMs - history.dictionaryFloorMs);
   if (knownFrom) writer.varint(history.newestMs - history.knownFromMs);
-  if (old)
-    for (const lastMs of history.filterLastMs) writer.varint(lastMs > horizonMs ? history.newestMs - lastMs + 1 : 0);
+  if (old) {
+    for (let f = 0; f < layout.filters.length; f++) {
+      const kept = (layout.labelFilters & (1 << f)) === 0 ? history.filterLastMs : history.compactedLastMs;
+      writer.varint(kept[f]! > horizonMs ? history.newestMs - kept[f]! + 1 : 0);
+    }
+  }
   const entryIds = writeDictionary(history, dictionary, old);
+  if (layout.labelFilters !== 0) writePendingLabels(writer, history);
   if (history.panes.length > 0) writePanes(history);
   writeRows(history, entryIds);
   return writer.take();
@@ -116,7 +125,13 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     writer.varint(timeMs - previousMs);
     previousMs = timeMs;
     writer.varint(rows.amountMinor(row));
-    writer.varint(rows.filterMask(row) >>> 1);
+    if (rows.keptCount > 0) writeKept(writer, rows, row);
+    if (!rows.labelled) writer.varint(rows.filterMask(row) >>> 1);
+    else {
+      writeMasks(writer, rows, row);
+      writer.u32(rows.transactionHash(row));
+      writeLabel(writer, rows, row);
+    }
   }
   const locatedFrom = firstKeptLocation(history);
   const locations: number[] = [];
@@ -129,6 +144,7 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     writer.varint(timeMs - previousMs);
     previousMs = timeMs;
     writer.varint(rows.amountMinor(row));
+    if (rows.keptCount > 0) writeKept(writer, rows, row);
     const offset = rows.offset(row);
     writer.zigzag(offset - previousOffset);
     previousOffset = offset;
@@ -145,6 +161,7 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
       if ((changed & (1 << (top - field))) !== 0) writer.varint(entryIds[rows.entry(row, field)]!);
     }
     if (located) writeLocation(rows.latE7(row), rows.lonE7(row), locations);
+    if (rows.labelled) writeLabel(writer, rows, row);
   }
 }
 

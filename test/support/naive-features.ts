@@ -1,5 +1,5 @@
 import type { Transaction } from '../../src/domain/transaction.ts';
-import type { Catalogue, FeatureDeclaration, WhereCondition } from '../../src/features/catalogue.ts';
+import type { Catalogue, FeatureDeclaration, LabelWord, WhereCondition } from '../../src/features/catalogue.ts';
 
 /**
  * The oracle: features recounted from the list of all earlier events, as slowly and plainly as can be. Shares nothing
@@ -8,7 +8,13 @@ import type { Catalogue, FeatureDeclaration, WhereCondition } from '../../src/fe
 export interface Seen {
   readonly transaction: Transaction;
   readonly offset: number;
+  /** what is known of it */
+  label?: LabelWord;
+  /** its own features, as they were */
+  readonly values?: readonly number[];
 }
+
+type Past = Transaction & { readonly label?: LabelWord; readonly values?: readonly number[] };
 
 export function naiveFeatures(
   catalogue: Catalogue,
@@ -16,12 +22,14 @@ export function naiveFeatures(
   earlier: readonly Seen[],
   lookbackMs: number,
   horizonMs: number,
+  /** features of this payment that are known already: those of its user, for another entity */
+  known: readonly number[] = [],
 ): number[] {
   const visible = earlier
     .filter((seen) => seen.transaction.event_time <= current.event_time)
     .sort((a, b) => a.transaction.event_time - b.transaction.event_time || a.offset - b.offset)
-    .map((seen) => seen.transaction);
-  const remembered: Transaction[] = [];
+    .map((seen): Past => ({ ...seen.transaction, label: seen.label ?? 'unknown', values: seen.values ?? [] }));
+  const remembered: Past[] = [];
   for (const one of visible) {
     const last = remembered[remembered.length - 1];
     if (last && one.event_time - last.event_time >= horizonMs) remembered.length = 0;
@@ -30,22 +38,33 @@ export function naiveFeatures(
   const newest = remembered[remembered.length - 1];
   if (newest && current.event_time - newest.event_time >= horizonMs) remembered.length = 0;
   const out: number[] = [];
-  for (const feature of catalogue.features) out.push(value(feature, current, remembered, lookbackMs, out));
+  const now: Past = { ...current, values: known.length > 0 ? known : out };
+  for (const feature of catalogue.features) out.push(value(feature, now, remembered, lookbackMs, out));
   return out;
 }
 
 function value(
   feature: FeatureDeclaration,
-  current: Transaction,
-  past: readonly Transaction[],
+  current: Past,
+  past: readonly Past[],
   lookbackMs: number,
   done: readonly number[],
 ): number {
   const t = current.event_time;
-  const inWindow = past.filter((one) => one.event_time > t - feature.windowMs);
+  const untilMs = t - feature.delayMs;
+  const lengthMs = feature.windowMs === 0 ? lookbackMs : feature.windowMs;
+  const inWindow = past.filter((one) => one.event_time > untilMs - lengthMs && one.event_time <= untilMs);
   const alive = past.filter((one) => one.event_time > t - lookbackMs);
   const before = inWindow.filter((one) => fits(feature.where, one));
   const counted = feature.includesCurrent && fits(feature.where, current) ? [...before, current] : before;
+  const own = (one: Past): number => (feature.kept < 0 ? one.amount_minor : (one.values![feature.kept] ?? NaN));
+  if (feature.kept >= 0 && ['sum', 'mean', 'min', 'max'].includes(feature.aggregate)) {
+    const values = counted.map(own).filter((one) => !Number.isNaN(one));
+    if (feature.aggregate === 'sum') return values.reduce((sum, one) => sum + one, 0);
+    if (values.length === 0) return NaN;
+    if (feature.aggregate === 'mean') return values.reduce((sum, one) => sum + one, 0) / values.length;
+    return feature.aggregate === 'min' ? Math.min(...values) : Math.max(...values);
+  }
   const amounts = counted.map((one) => one.amount_minor);
   const earlierAmounts = before.map((one) => one.amount_minor);
   const field = (one: Transaction): string | null => (feature.field === null ? null : read(one, feature.field));
@@ -67,6 +86,39 @@ function value(
     case 'share': {
       const all = inWindow.length + (feature.includesCurrent ? 1 : 0);
       return all === 0 ? NaN : amounts.length / all;
+    }
+    case 'rate': {
+      const among = inWindow.filter((one) => fits(feature.among, one));
+      if (feature.includesCurrent && fits(feature.among, current)) among.push(current);
+      return among.length === 0 ? 0 : among.filter((one) => fits(feature.where, one)).length / among.length;
+    }
+    case 'trimmed_mean': {
+      const values = before.map(own).filter((one) => !Number.isNaN(one));
+      if (values.length < Math.max(1, feature.n)) return NaN;
+      values.sort((a, b) => a - b);
+      const cut = Math.floor(feature.trim * values.length);
+      const left = values.slice(cut, values.length - cut);
+      return left.reduce((sum, one) => sum + one, 0) / left.length;
+    }
+    case 'nth_last':
+    case 'time_since_nth_last': {
+      const one = before.filter((past) => !Number.isNaN(own(past))).at(-feature.n);
+      if (one === undefined) return NaN;
+      return feature.aggregate === 'nth_last' ? own(one) : (t - one.event_time) / 1000;
+    }
+    case 'time_since_oldest':
+      return before.length === 0 ? NaN : (t - before[0]!.event_time) / 1000;
+    case 'streak':
+    case 'streak_age': {
+      const among = inWindow.filter((one) => fits(feature.among, one)).reverse();
+      const end = among.findIndex((one) => !fits(feature.where, one));
+      const streak = end < 0 ? among : among.slice(0, end);
+      if (feature.aggregate === 'streak') return streak.length;
+      return streak.length === 0 ? NaN : (t - streak.at(-1)!.event_time) / 1000;
+    }
+    case 'count_since': {
+      const last = inWindow.findLastIndex((one) => fits(feature.among, one));
+      return last < 0 ? NaN : inWindow.slice(last + 1).filter((one) => fits(feature.where, one)).length;
     }
     case 'zscore': {
       const d = deviation(earlierAmounts);
@@ -128,11 +180,16 @@ function read(one: Transaction, field: string): string | null {
   return (one as unknown as Record<string, string | null>)[field] ?? null;
 }
 
-function fits(where: readonly WhereCondition[], one: Transaction): boolean {
+function fits(where: readonly WhereCondition[], one: Past): boolean {
   return where.every((condition) => {
     if (condition.kind === 'amount') {
       return one.amount_minor > condition.overMinor && one.amount_minor <= condition.atMostMinor;
     }
+    if (condition.kind === 'kept') {
+      const kept = Math.round((one.values?.[condition.feature] ?? NaN) * 1e6) / 1e6;
+      return (kept > condition.over && kept <= condition.atMost) !== condition.negate;
+    }
+    if (condition.kind === 'label') return condition.states.includes(one.label ?? 'unknown');
     const value = read(one, condition.field);
     return (value !== null && condition.values.includes(value)) !== condition.negate;
   });
