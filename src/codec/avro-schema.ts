@@ -6,8 +6,8 @@ import { LIMITS } from '../domain/limits.ts';
  * from outside: it is turned into closures, never into source text.
  */
 export type AvroType =
-  | { readonly kind: AvroPrimitive; readonly logical: string | null }
-  | { readonly kind: 'fixed'; readonly name: string; readonly size: number }
+  | { readonly kind: AvroPrimitive; readonly logical: string | null; readonly decimalScale?: number }
+  | { readonly kind: 'fixed'; readonly name: string; readonly size: number; readonly decimalScale?: number }
   | { readonly kind: 'enum'; readonly name: string; readonly symbols: readonly string[] }
   | { readonly kind: 'array' | 'map'; readonly items: AvroType }
   | { readonly kind: 'union'; readonly branches: readonly AvroType[] }
@@ -68,7 +68,7 @@ class SchemaParser {
         const size = json['size'];
         if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) refuse('a fixed has no size');
         const name = fullName(json, namespace);
-        return this.define(name, { kind, name, size });
+        return this.define(name, { kind, name, size, ...decimalScale(json) });
       }
       case 'array':
         return { kind, items: this.type(json['items'], namespace, depth + 1) };
@@ -77,7 +77,8 @@ class SchemaParser {
       default: {
         const type = this.type(kind, namespace, depth + 1);
         const logical = json['logicalType'];
-        return isPrimitive(type) && typeof logical === 'string' ? { kind: type.kind, logical } : type;
+        if (!isPrimitive(type) || typeof logical !== 'string') return type;
+        return { kind: type.kind, logical, ...(type.kind === 'bytes' ? decimalScale(json) : {}) };
       }
     }
   }
@@ -121,6 +122,17 @@ class SchemaParser {
     return type;
   }
 }
+
+/** Digits behind the point of the logical type decimal; nothing for another type, or a scale that cannot be. */
+function decimalScale(json: Record<string, unknown>): { decimalScale?: number } {
+  if (json['logicalType'] !== 'decimal') return {};
+  const scale = json['scale'] ?? 0;
+  return typeof scale === 'number' && Number.isSafeInteger(scale) && scale >= 0 && scale <= DECIMAL_SCALE_MAX
+    ? { decimalScale: scale }
+    : {};
+}
+
+const DECIMAL_SCALE_MAX = 100;
 
 function fullName(json: Record<string, unknown>, namespace: string): string {
   const name = json['name'];

@@ -32,6 +32,12 @@ export function looksLikeCardNumber(id: string): boolean {
   return digits >= DIGITS_MIN && digits <= DIGITS_MAX && sum % 10 === 0;
 }
 
+/** Is there one anywhere in it: behind other words, or between separators? */
+export function holdsCardNumber(text: string): boolean {
+  const runs = [...(text.match(/\d(?:[ -]?\d)*/g) ?? []), ...(text.match(/\d+/g) ?? [])];
+  return runs.some(looksLikeCardNumber);
+}
+
 const ZERO = 48;
 const SPACE = 32;
 const DASH = 45;

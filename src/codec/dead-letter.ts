@@ -1,7 +1,7 @@
 import type { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import type { InputRecord, OutputRecord, RecordHeaders } from '../transport/record.ts';
-import { looksLikeCardNumber } from './card-number.ts';
+import { holdsCardNumber } from './card-number.ts';
 import { headerBytes } from './pass-headers.ts';
 
 /** Header names of Kafka Connect's dead letter queues (KIP-298), so that existing tools read ours, and our own. */
@@ -45,7 +45,7 @@ export function deadLetterOf(record: InputRecord, error: FraudstreamError): Outp
   return {
     stream: 'dead-letter',
     partition: record.partition,
-    key: redacted && record.key !== null && holdsCardNumber(record.key) ? null : record.key,
+    key: redacted && record.key !== null && bytesHoldCardNumber(record.key) ? null : record.key,
     value: redacted ? EMPTY : record.value,
     headers,
     timestampMs: record.timestampMs,
@@ -96,7 +96,7 @@ function copyForeignHeaders(
     const size = headerBytes(name, value);
     const values = Buffer.isBuffer(value) ? [value] : value;
     const fits = count < LIMITS.headersMax && bytes + size <= LIMITS.headerBytesMax;
-    if (!fits || (redacted && (holdsCardNumber(Buffer.from(name)) || values.some(holdsCardNumber)))) {
+    if (!fits || (redacted && (holdsCardNumber(name) || values.some(bytesHoldCardNumber)))) {
       dropped++;
       continue;
     }
@@ -108,10 +108,8 @@ function copyForeignHeaders(
 }
 
 /** Anywhere in it: a key may be JSON or Avro around the id. */
-function holdsCardNumber(bytes: Buffer): boolean {
-  const text = bytes.toString('latin1');
-  const runs = [...(text.match(/\d(?:[ -]?\d)*/g) ?? []), ...(text.match(/\d+/g) ?? [])];
-  return runs.some(looksLikeCardNumber);
+function bytesHoldCardNumber(bytes: Buffer): boolean {
+  return holdsCardNumber(bytes.toString('latin1'));
 }
 
 /** At most `bytesMax`, not in the middle of a character. */

@@ -33,6 +33,7 @@ export async function run(context: CommandContext): Promise<number> {
     const startMs = clock.monotonicMs();
     await replayFiles(brain, settings, {
       paths: [join(out, 'transactions.avro')],
+      mapped: null,
       out,
       clock,
       signal,

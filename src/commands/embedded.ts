@@ -10,6 +10,7 @@ import { MemoryStateStore } from '../state/memory-store.ts';
 import { PartitionHistories } from '../state/partition-histories.ts';
 import { openFileSink } from '../transport/file/file-sink.ts';
 import { openTransactionFiles } from '../transport/file/file-source.ts';
+import type { MappedInput } from '../transport/file/mapped-rows.ts';
 import type { ReplayTally } from './replay-tally.ts';
 
 /** Files are read as fast as they can be: room saves writing histories that come back at once. */
@@ -42,6 +43,7 @@ export async function replayFiles(
   settings: Settings,
   options: {
     readonly paths: readonly string[];
+    readonly mapped: MappedInput | null;
     readonly out: string;
     readonly clock: Clock;
     readonly signal: AbortSignal;
@@ -52,7 +54,12 @@ export async function replayFiles(
   },
 ): Promise<void> {
   const topic = settings['topics.transactions'];
-  const source = await openTransactionFiles({ paths: options.paths, topic, batchSize: settings['batch.records-max'] });
+  const source = await openTransactionFiles({
+    paths: options.paths,
+    topic,
+    batchSize: settings['batch.records-max'],
+    ...(options.mapped === null ? {} : { mapped: options.mapped }),
+  });
   try {
     const sink = await openFileSink({ folder: options.out });
     try {

@@ -47,6 +47,10 @@ export const ERROR_ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   FS_MODEL_FAILED: 'Decisions fall back and say so in `degraded`; if it goes on, go back to the former model.',
   FS_CONFIG_INVALID: 'Correct the option that the message names; `fraudstream validate` reports all at once.',
   FS_CATALOGUE_INVALID: 'Correct the lines that the message names; `fraudstream validate` reports all at once.',
+  FS_MAPPING_INVALID:
+    'Correct the lines that the message names; `fraudstream validate --mapping FILE` reports all at once.',
+  FS_ROW_UNMAPPED:
+    'Correct the mapping (`docs/your-data.md`) or the row; the message names file, line, column and reason, never the value.',
   FS_FILE_INVALID: 'Check path, rights, free space and format of the file that the message names.',
   FS_INPUT_COMPACTED:
     'Set `cleanup.policy` of the input to `delete`; for the records that are gone already, nothing helps.',

@@ -3,9 +3,11 @@ import { FraudstreamError } from '../domain/errors.ts';
 import type { Label } from '../domain/transaction.ts';
 import { hash32 } from '../features/hash.ts';
 import type { Plan } from '../features/plan.ts';
+import { RowTally } from '../mapping/row-tally.ts';
 import type { DueLabel, LabelFeed } from '../pipeline/label-feed.ts';
 import { entityKey, entityPrefix, userKey } from '../state/entity-keys.ts';
 import { openLabelFiles } from '../transport/file/file-source.ts';
+import type { LabelInput } from './mapped-input.ts';
 
 /**
  * Verdicts from files in the order in which they were given, as they would have come beside the payments. Those given at the same
@@ -20,11 +22,15 @@ export class LabelTimeline implements LabelFeed {
   }
 
   /** null when no feature asks for verdicts. Throws FS_FILE_INVALID when a verdict cannot be read. */
-  static async read(paths: readonly string[], plan: Plan): Promise<LabelTimeline | null> {
+  static async read({ paths, mapped }: LabelInput, plan: Plan): Promise<LabelTimeline | null> {
     if (paths.length === 0 || plan.entities.every(({ layout }) => layout.labelFilters === 0)) return null;
     const labels: DueLabel[] = [];
     const keys = new Keys(plan);
-    const source = await openLabelFiles({ paths });
+    const source = await openLabelFiles({
+      paths,
+      // What cannot be mapped was told when the rows were read for the report.
+      ...(mapped === null ? {} : { mapped: { ...mapped, tally: new RowTally() } }),
+    });
     const decoder = createLabelDecoder(null);
     try {
       for (let next = await source.read(); next !== null; next = await source.read()) {

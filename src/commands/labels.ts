@@ -1,6 +1,7 @@
 import { createLabelDecoder } from '../codec/decision-decoder.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import { openLabelFiles } from '../transport/file/file-source.ts';
+import type { MappedInput } from '../transport/file/mapped-rows.ts';
 
 export interface KnownLabel {
   readonly fraud: boolean;
@@ -12,10 +13,13 @@ export interface KnownLabel {
  * Verdicts by transaction id; of several for one payment the last given holds.
  * Throws FS_FILE_INVALID when a label cannot be read: a report from half the labels would mislead.
  */
-export async function readLabels(paths: readonly string[]): Promise<Map<string, KnownLabel>> {
+export async function readLabels(
+  paths: readonly string[],
+  mapped: MappedInput | null = null,
+): Promise<Map<string, KnownLabel>> {
   const labels = new Map<string, KnownLabel>();
   if (paths.length === 0) return labels;
-  const source = await openLabelFiles({ paths });
+  const source = await openLabelFiles({ paths, ...(mapped === null ? {} : { mapped }) });
   const decoder = createLabelDecoder(null);
   try {
     for (;;) {

@@ -1,10 +1,14 @@
 import { loadBrain } from '../app.ts';
 import { Progress } from '../observability/progress.ts';
+import { escapeText } from '../observability/terminal.ts';
 import type { CommandContext } from './command.ts';
 import { replayFiles } from './embedded.ts';
 import { LabelTimeline } from './label-timeline.ts';
 import { fraudIds, readLabels } from './labels.ts';
+import { labelInputOf, mappedInputOf } from './mapped-input.ts';
 import { ReplayTally } from './replay-tally.ts';
+
+const LINE_MAX = 2_000;
 
 /** `fraudstream replay`: files in, the whole pipeline with state in memory, files out. */
 export async function run(context: CommandContext): Promise<number> {
@@ -12,9 +16,12 @@ export async function run(context: CommandContext): Promise<number> {
   const brain = await loadBrain(settings);
   try {
     const out = settings['replay.out'] ?? 'out/replay';
-    const labelFiles = settings['replay.labels'];
-    const truth = labelFiles.length === 0 ? null : fraudIds(await readLabels(labelFiles));
-    const labels = await LabelTimeline.read(labelFiles, brain.plan);
+    const paths = settings['replay.in'];
+    const mapped = await mappedInputOf(settings);
+    const labelInput = labelInputOf(settings['replay.labels'], paths, mapped);
+    const truth =
+      labelInput.paths.length === 0 ? null : fraudIds(await readLabels(labelInput.paths, labelInput.mapped));
+    const labels = await LabelTimeline.read(labelInput, brain.plan);
     const tally = new ReplayTally(truth);
     const progress = new Progress({
       label: 'replay',
@@ -24,7 +31,8 @@ export async function run(context: CommandContext): Promise<number> {
     });
     const startMs = clock.monotonicMs();
     await replayFiles(brain, settings, {
-      paths: settings['replay.in'],
+      paths,
+      mapped,
       out,
       clock,
       signal,
@@ -34,6 +42,8 @@ export async function run(context: CommandContext): Promise<number> {
     });
     progress.done(tally.records);
     for (const line of tally.lines((clock.monotonicMs() - startMs) / 1_000)) stdout.write(`${line}\n`);
+    for (const line of mapped?.tally.lines('payments') ?? []) stdout.write(`${escapeText(line, LINE_MAX)}\n`);
+    for (const line of labelInput.mapped?.tally.lines('labels') ?? []) stdout.write(`${escapeText(line, LINE_MAX)}\n`);
     stdout.write(`written to ${out}\n`);
     return signal.aborted ? 130 : 0;
   } finally {

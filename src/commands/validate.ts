@@ -5,10 +5,12 @@ import { formatValue } from '../config/values.ts';
 import { FraudstreamError } from '../domain/errors.ts';
 import { parseCatalogue } from '../features/parse.ts';
 import { compilePlan, type Plan } from '../features/plan.ts';
+import type { Mapping } from '../mapping/mapping.ts';
 import type { ModelThresholds } from '../model/scorer.ts';
 import { escapeText } from '../observability/terminal.ts';
 import type { CommandContext } from './command.ts';
 import { kafkaSettingsOf, redisSettingsOf, registryOf } from './connections.ts';
+import { loadMapping } from './mapped-input.ts';
 
 /**
  * `fraudstream validate`: what was found good goes to stdout, each problem as one line to stderr. The options are good
@@ -41,6 +43,14 @@ export async function run(context: CommandContext): Promise<number> {
       problems.push(...linesOf(thrown, 'model.dir'));
     }
   }
+  const mappingFile = settings['mapping.file'];
+  if (mappingFile !== null) {
+    try {
+      good(`mapping: ${describeMapping(await loadMapping(mappingFile))}`);
+    } catch (thrown) {
+      problems.push(...linesOf(thrown, 'mapping.file'));
+    }
+  }
   for (const problem of problems) stderr.write(`fraudstream validate: ${escapeText(problem, 1_000)}\n`);
   return problems.length === 0 ? 0 : 2;
 }
@@ -52,6 +62,12 @@ export function printSettings({ settings, origins }: Pick<CommandContext, 'setti
     return `${name}: ${value}  # ${origins.get(name) ?? 'default'}\n`;
   });
   return lines.join('');
+}
+
+function describeMapping({ columns, attributes, label }: Mapping): string {
+  const parts = [`${columns.size} columns`];
+  if (attributes.size > 0) parts.push(`${attributes.size} attributes`);
+  return `${parts.join(', ')}, ${label === null ? 'no label' : 'with a label'}`;
 }
 
 function readPlan(settings: Settings, problems: string[]): Plan | null {

@@ -11,7 +11,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['replay'],
   },
   'replay.out': {
@@ -27,7 +27,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     flag: '--labels',
     description:
-      'files with labels, to report precision and recall; features over verdicts see each from its labelled_at on',
+      'files with labels, to report precision and recall; not set: those that --mapping finds in the payments. Features over verdicts see each from its labelled_at on',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -35,14 +35,15 @@ export const COMMAND_OPTIONS = {
     default: '',
     required: true,
     flag: '--in',
-    description: 'files with payments (.avro, .jsonl), in this order',
+    description: 'files with payments (.avro, .jsonl; with --mapping also .csv; each also .gz), in this order',
     commands: ['export-features'],
   },
   'export-features.labels': {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, for the label column; features over verdicts see each from its labelled_at on',
+    description:
+      'files with labels, for the label column; not set: those that --mapping finds in the payments. Features over verdicts see each from its labelled_at on',
     commands: ['export-features'],
   },
   'export-features.out': {
@@ -291,6 +292,14 @@ export const COMMAND_OPTIONS = {
     flag: '--json',
     description: 'one JSON object, for machines',
     commands: ['doctor'],
+  },
+  'model-card.format': {
+    type: 'enum',
+    values: ['text', 'json', 'markdown'],
+    default: 'text',
+    flag: '--format',
+    description: 'how the card is written; json is the manifest, on one line',
+    commands: ['model'],
   },
   ...STATE_OPTIONS,
 } as const satisfies Record<string, OptionSpec>;

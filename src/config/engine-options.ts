@@ -34,11 +34,20 @@ export const ENGINE_OPTIONS = {
     description: 'feature catalogue',
     commands: [...FOLD, 'doctor'],
   },
+  'mapping.file': {
+    type: 'path',
+    default: null,
+    flag: '--mapping',
+    description:
+      'how rows of CSV, JSONL or Avro files of any making become payments and labels (docs/your-data.md); not set: the files ' +
+      'hold records of our own schema',
+    commands: ['replay', 'export-features', 'validate'],
+  },
   'model.dir': {
     type: 'path',
     default: 'models/default',
     description: 'directory with model.onnx, manifest.json and vectors.json',
-    commands: ['run', 'replay', 'validate', 'demo'],
+    commands: ['run', 'replay', 'validate', 'demo', 'model'],
   },
   'policy.version': {
     type: 'string',

@@ -120,6 +120,8 @@ export const ERRORS = {
   FS_MODEL_FAILED: { stage: 'score', retriable: true, text: 'the model failed at run time' },
   FS_CONFIG_INVALID: { stage: 'config', retriable: false, text: 'the configuration is not valid' },
   FS_CATALOGUE_INVALID: { stage: 'config', retriable: false, text: 'the feature catalogue is not valid' },
+  FS_MAPPING_INVALID: { stage: 'config', retriable: false, text: 'the mapping of columns to payments is not valid' },
+  FS_ROW_UNMAPPED: { stage: 'decode', retriable: false, text: 'a row of a file cannot be made a payment' },
   FS_FILE_INVALID: { stage: 'fetch', retriable: false, text: 'a file cannot be read or written' },
   FS_GROUP_ACTIVE: {
     stage: 'config',

@@ -46,4 +46,11 @@ export const LIMITS = {
   catalogueEntitiesMax: 8,
   catalogueWindowsMax: 24,
   catalogueFiltersMax: 32,
+  /** an expression: its text in UTF-16 units, its nesting, its parts (literals of a list are bounded by the text alone) */
+  expressionLengthMax: 2_000,
+  expressionDepthMax: 32,
+  expressionNodesMax: 500,
+  /** a regular expression: its text, and its program, which bounds the work per character of the value */
+  regexLengthMax: 200,
+  regexInstructionsMax: 256,
 } as const;

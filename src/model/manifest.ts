@@ -1,4 +1,7 @@
 import { FraudstreamError } from '../domain/errors.ts';
+import { readCalibration, type Calibration } from './calibration.ts';
+import { readExplanation, type Explanation } from './explanation.ts';
+import { asObject, integer, invalid, matching, share, string, type JsonObject } from './manifest-values.ts';
 import type { ModelThresholds } from './scorer.ts';
 
 /**
@@ -18,6 +21,10 @@ export interface ModelManifest {
   readonly inputTensor: string | null;
   readonly output: ModelOutput;
   readonly thresholds: ModelThresholds;
+  /** from the output to the score; `none` when the manifest has none */
+  readonly calibration: Calibration;
+  /** null: not stated */
+  readonly explanation: Explanation | null;
   /** of the catalogue that the features came from; null: not stated. Informational: names decide, not this */
   readonly catalogueFingerprint: string | null;
   readonly trainingData: TrainingData;
@@ -57,15 +64,20 @@ export function parseManifest(text: string): ModelManifest {
   if (formatVersion !== 1) {
     throw invalid('format_version', 'must be 1; train the model again with this release, or upgrade fraudstream');
   }
+  const features = readFeatures(root['features']);
+  const { calibration, explanation } = root;
   return {
     formatVersion,
     name: matching(root, 'name', NAME, 'lower-case letters, digits, ".", "_" and "-", at most 64'),
     version: matching(root, 'version', VERSION, 'letters, digits, ".", "_", "+" and "-", at most 128'),
     sha256: matching(root, 'sha256', SHA256, '64 hex digits in lower case'),
-    features: readFeatures(root['features']),
+    features,
     inputTensor: root['input'] === undefined ? null : string(asObject(root['input'], 'input'), 'tensor', 'input.'),
     output: readOutput(asObject(root['output'], 'output')),
     thresholds: readThresholds(asObject(root['thresholds'], 'thresholds')),
+    calibration: calibration === undefined ? { method: 'none' } : readCalibration(asObject(calibration, 'calibration')),
+    explanation:
+      explanation === undefined ? null : readExplanation(asObject(explanation, 'explanation'), features.length),
     catalogueFingerprint: root['catalogue_fingerprint'] === undefined ? null : string(root, 'catalogue_fingerprint'),
     trainingData: readTrainingData(asObject(root['training_data'], 'training_data')),
     metrics: asObject(root['metrics'], 'metrics'),
@@ -86,20 +98,20 @@ function readFeatures(value: unknown): string[] {
   });
 }
 
-function readOutput(output: Readonly<Record<string, unknown>>): ModelOutput {
+function readOutput(output: JsonObject): ModelOutput {
   const column = integer(output, 'column', 'output.');
   if (column >= OUTPUT_COLUMNS_MAX) throw invalid('output.column', `must be below ${OUTPUT_COLUMNS_MAX}`);
   return { tensor: string(output, 'tensor', 'output.'), column };
 }
 
-function readThresholds(thresholds: Readonly<Record<string, unknown>>): ModelThresholds {
+function readThresholds(thresholds: JsonObject): ModelThresholds {
   const flag = share(thresholds, 'flag', 'thresholds.');
   const block = share(thresholds, 'block', 'thresholds.');
   if (flag > block) throw invalid('thresholds.flag', 'must not be above thresholds.block');
   return { flag, block };
 }
 
-function readTrainingData(data: Readonly<Record<string, unknown>>): TrainingData {
+function readTrainingData(data: JsonObject): TrainingData {
   const path = 'training_data.';
   const read: TrainingData = {
     description: string(data, 'description', path, true),
@@ -120,46 +132,4 @@ function parseJson(text: string): unknown {
   } catch (cause) {
     throw new FraudstreamError('FS_MODEL_INVALID', 'manifest.json is not JSON', {}, { cause });
   }
-}
-
-function asObject(value: unknown, key: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(key, 'must be an object');
-  return value as Record<string, unknown>;
-}
-
-function string(object: Readonly<Record<string, unknown>>, key: string, path = '', emptyAllowed = false): string {
-  const value = object[key];
-  if (typeof value !== 'string') throw invalid(path + key, 'must be a string');
-  if (value === '' && !emptyAllowed) throw invalid(path + key, 'must not be empty');
-  return value;
-}
-
-function matching(
-  object: Readonly<Record<string, unknown>>,
-  key: string,
-  pattern: RegExp,
-  text: string,
-  path = '',
-): string {
-  const value = string(object, key, path);
-  if (!pattern.test(value)) throw invalid(path + key, `must be ${text}`);
-  return value;
-}
-
-function integer(object: Readonly<Record<string, unknown>>, key: string, path: string): number {
-  const value = object[key];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
-    throw invalid(path + key, 'must be a whole number, 0 or more');
-  }
-  return value;
-}
-
-function share(object: Readonly<Record<string, unknown>>, key: string, path: string): number {
-  const value = object[key];
-  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw invalid(path + key, 'must be a number 0 to 1');
-  return value;
-}
-
-function invalid(key: string, what: string): FraudstreamError {
-  return new FraudstreamError('FS_MODEL_INVALID', `manifest.json: ${key} ${what}`, { field: key });
 }

@@ -1,4 +1,4 @@
-import { FraudstreamError } from '../domain/errors.ts';
+import { fieldsOf, invalid } from './protobuf.ts';
 
 /** What a model.onnx asks of its runtime, read from the protobuf without running anything. */
 export interface OnnxFileFacts {
@@ -51,34 +51,16 @@ export function inspectOnnx(bytes: Uint8Array): OnnxFileFacts {
   const visit = (message: Message, from: number, to: number, depth: number): void => {
     if (depth > DEPTH_MAX) throw invalid('it is nested too deeply');
     let domain: string | null = null;
-    let at = from;
-    while (at < to) {
-      const tag = readVarint(bytes, at, to);
-      at = tag.next;
-      const field = Math.floor(tag.value / 8);
-      const wireType = tag.value % 8;
-      let end: number;
+    for (const { number: field, wireType, value, start, end } of fieldsOf(bytes, from, to)) {
       if (wireType === 0) {
-        const number = readVarint(bytes, at, to);
-        end = number.next;
-        if (message === 'tensor' && field === DATA_LOCATION_FIELD && number.value !== 0) hasExternalData = true;
+        if (message === 'tensor' && field === DATA_LOCATION_FIELD && value !== 0) hasExternalData = true;
       } else if (wireType === 2) {
-        const length = readVarint(bytes, at, to);
-        at = length.next;
-        end = at + length.value;
-        if (end > to) throw invalid('it is cut off');
         const child = CHILDREN[message][field];
-        if (child !== undefined) visit(child, at, end, depth + 1);
-        if (field === DOMAIN_FIELD[message]) domain = new TextDecoder().decode(bytes.subarray(at, end));
+        if (child !== undefined) visit(child, start, end, depth + 1);
+        if (field === DOMAIN_FIELD[message]) domain = new TextDecoder().decode(bytes.subarray(start, end));
         if (message === 'tensor' && field === EXTERNAL_DATA_FIELD) hasExternalData = true;
         if (message === 'model' && child === 'graph') hasGraph = true;
-      } else if (wireType === 1 || wireType === 5) {
-        end = at + (wireType === 1 ? 8 : 4);
-        if (end > to) throw invalid('it is cut off');
-      } else {
-        throw invalid('it is not an ONNX protobuf');
       }
-      at = end;
     }
     if (DOMAIN_FIELD[message] !== undefined) domains.add(domain === null || domain === '' ? 'ai.onnx' : domain);
   };
@@ -86,21 +68,4 @@ export function inspectOnnx(bytes: Uint8Array): OnnxFileFacts {
   visit('model', 0, bytes.length, 0);
   if (!hasGraph) throw invalid('it has no graph');
   return { domains: [...domains].sort(), hasExternalData };
-}
-
-/** Lengths and tags fit 53 bits; longer varints (negative int64) are read past, their value is not exact. */
-function readVarint(bytes: Uint8Array, from: number, to: number): { value: number; next: number } {
-  let value = 0;
-  let scale = 1;
-  for (let at = from; at < to && at < from + 10; at++) {
-    const byte = bytes[at]!;
-    value += (byte & 0x7f) * scale;
-    if (byte < 0x80) return { value, next: at + 1 };
-    scale *= 128;
-  }
-  throw invalid('it is cut off or not an ONNX protobuf');
-}
-
-function invalid(what: string): FraudstreamError {
-  return new FraudstreamError('FS_MODEL_INVALID', `model.onnx: ${what}`);
 }

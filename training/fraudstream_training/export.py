@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
-
-from .parity import score
 
 MANIFEST_FORMAT = 1
 VECTORS_FORMAT = 1
@@ -19,9 +17,10 @@ HASH_DIGITS_IN_VERSION = 12
 
 
 def write_model(
-    out: Path, name: str, model: bytes, session: ort.InferenceSession, manifest: dict, vector_rows: np.ndarray
+    out: Path, name: str, model: bytes, score_of: Callable[[np.ndarray], np.ndarray], manifest: dict, vector_rows: np.ndarray
 ) -> dict:
-    """`manifest` without format_version, name, version and sha256. Returns the whole manifest."""
+    """`manifest` without format_version, name, version and sha256; `score_of` gives what the processor must give, so after
+    calibration. Returns the whole manifest."""
     out.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(model).hexdigest()
     whole = {
@@ -39,7 +38,7 @@ def write_model(
             {
                 "name": f"v{index:02d}",
                 "inputs": [_json_number(value) for value in row],
-                "output": float(score(session, row[None, :])[0]),
+                "output": float(score_of(row[None, :])[0]),
             }
             for index, row in enumerate(vector_rows)
         ],
@@ -58,8 +57,7 @@ def pick_vectors(rows: np.ndarray, scores: np.ndarray, edges: np.ndarray) -> np.
     high = by_score[-1 - np.geomspace(1, len(rows) // 20 + 1, VECTORS // 4).astype(np.int64)]
     nothing = np.full((1, rows.shape[1]), np.nan, dtype=np.float32)
     rest = VECTORS - len(spread) - len(high) - 1
-    finite = np.clip(edges[:rest], np.finfo(np.float32).min, np.finfo(np.float32).max)
-    return np.concatenate([rows[spread], rows[high], finite, nothing])
+    return np.concatenate([rows[spread], rows[high], edges[:rest], nothing])
 
 
 def _json_number(value: np.float32) -> float | None:

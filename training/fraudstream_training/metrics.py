@@ -1,11 +1,8 @@
-"""Metrics and thresholds, in numpy alone."""
+"""Metrics, in numpy alone."""
 
 from __future__ import annotations
 
 import numpy as np
-
-# Thresholds are written with this many decimals, so that they survive any JSON reader.
-THRESHOLD_DECIMALS = 6
 
 
 def area_under_roc(label: np.ndarray, score: np.ndarray) -> float:
@@ -33,14 +30,36 @@ def average_precision(label: np.ndarray, score: np.ndarray) -> float:
     return float((steps * found / seen).sum() / hit.sum())
 
 
-def threshold_for(label: np.ndarray, score: np.ndarray, false_positive_rate: float) -> float:
-    """The smallest score (6 decimals) at or above which at most that share of genuine rows lies. 1.0 if there is none below."""
-    genuine = np.sort(score[label == 0].astype(np.float64))[::-1]
-    allowed = int(np.floor(false_positive_rate * len(genuine)))
-    if allowed >= len(genuine):
-        return 0.0
-    scale = 10**THRESHOLD_DECIMALS
-    return float(min(np.floor(genuine[allowed] * scale) + 1, scale) / scale)
+def brier_score(label: np.ndarray, score: np.ndarray) -> float:
+    """Mean squared distance of the probability from what happened: 0 is perfect."""
+    return float(np.square(score.astype(np.float64) - (label == 1)).mean())
+
+
+def user_precision_at(
+    k: int, day: np.ndarray, user_index: np.ndarray, user_ids: list[str], label: np.ndarray, score: np.ndarray
+) -> float:
+    """What an analyst sees who looks at `k` users (cards) a day, highest score first: the share that has fraud that day.
+
+    A user's score and label of a day are the highest of its rows; equal scores by id (numbers as numbers). A user that
+    was found to have fraud is not looked at again on later days. Mean over the days that have rows.
+    """
+    place = {user: n for n, user in enumerate(sorted(user_ids, key=lambda one: (len(one), one)))}
+    order_of = np.array([place[user] for user in user_ids])
+    found: set[int] = set()
+    precision: list[float] = []
+    for today in np.unique(day):
+        rows = np.flatnonzero(day == today)
+        users, position = np.unique(user_index[rows], return_inverse=True)
+        top = np.full(len(users), -np.inf)
+        fraud = np.zeros(len(users), dtype=bool)
+        np.maximum.at(top, position, score[rows].astype(np.float64))
+        np.logical_or.at(fraud, position, label[rows] == 1)
+        open_case = np.array([user not in found for user in users])
+        looked_at = np.flatnonzero(open_case)
+        looked_at = looked_at[np.lexsort((order_of[users[looked_at]], -top[looked_at]))][:k]
+        precision.append(float(fraud[looked_at].sum()) / k)
+        found.update(int(user) for user in users[looked_at][fraud[looked_at]])
+    return float(np.mean(precision))
 
 
 def at_threshold(
@@ -62,13 +81,23 @@ def at_threshold(
 
 
 def evaluate(
-    label: np.ndarray, score: np.ndarray, amount_minor: np.ndarray, thresholds: dict[str, float]
+    label: np.ndarray,
+    score: np.ndarray,
+    amount_minor: np.ndarray,
+    thresholds: dict[str, float],
+    day: np.ndarray,
+    user_index: np.ndarray,
+    user_ids: list[str],
 ) -> dict:
+    """`day`: any number that is the same for rows of one day"""
     return {
         "rows": len(label),
         "frauds": int((label == 1).sum()),
         "roc_auc": round(area_under_roc(label, score), 6),
         "average_precision": round(average_precision(label, score), 6),
+        "user_precision_at_100": round(user_precision_at(100, day, user_index, user_ids, label, score), 6),
+        "brier": round(brier_score(label, score), 8),
+        "frauds_expected": round(float(score.astype(np.float64).sum()), 2),
         **{name: at_threshold(label, score, amount_minor, value) for name, value in thresholds.items()},
     }
 

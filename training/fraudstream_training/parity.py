@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import lightgbm as lgb
 import numpy as np
 import onnx
 import onnxruntime as ort
 
-from .lightgbm_onnx import INPUT_NAME, OUTPUT_NAME, float32_at_or_below
+from .kinds import Fitted
+from .trees import INPUT_NAME, OUTPUT_NAME
 
 DIFFERENCE_MAX = 1e-6
 LIGHTGBM_ZERO = np.float32(1e-35)
+FINITE = (np.finfo(np.float32).min, np.finfo(np.float32).max)
 BATCH_ROWS = 8_192
 
 
@@ -38,21 +39,21 @@ def score(session: ort.InferenceSession, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def edge_rows(booster: lgb.Booster, rows: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Real rows in which values are replaced: by a split's threshold as float32 or its neighbours, by zeros, by NaN."""
+def edge_rows(edges: dict[int, np.ndarray], rows: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Real rows in which values are replaced: by a split's threshold or its float32 neighbours, by zeros, by NaN."""
     random = np.random.default_rng(seed)
     picked = rows[random.integers(0, len(rows), size=count)].copy()
-    thresholds = _thresholds(booster)
-    for feature, values in sorted(thresholds.items()):
-        rounded = np.array([float32_at_or_below(value) for value in values], dtype=np.float32)
-        chosen = random.choice(rounded, size=count)
+    for feature, values in sorted(edges.items()):
+        chosen = random.choice(values, size=count)
         step = random.integers(-1, 2, size=count)
         toward = np.where(step < 0, -np.inf, np.inf).astype(np.float32)
-        edges = np.where(step == 0, chosen, np.nextafter(chosen, toward))
+        near = np.where(step == 0, chosen, np.nextafter(chosen, toward))
         # LightGBM takes anything this close to zero for zero when it predicts.
-        edges[np.abs(edges) <= LIGHTGBM_ZERO] = 0.0
+        near[np.abs(near) <= LIGHTGBM_ZERO] = 0.0
+        # A split of missing against known has its threshold at infinity; no feature is infinite.
+        near = np.clip(near, *FINITE)
         mask = random.random(count) < 0.5
-        picked[mask, feature] = edges[mask]
+        picked[mask, feature] = near[mask]
     kind = random.random(picked.shape)
     picked[kind < 0.10] = np.nan
     picked[(kind >= 0.10) & (kind < 0.13)] = 0.0
@@ -61,13 +62,13 @@ def edge_rows(booster: lgb.Booster, rows: np.ndarray, count: int, seed: int) -> 
 
 
 def check_parity(
-    booster: lgb.Booster, session: ort.InferenceSession, rows: np.ndarray, count: int, seed: int
+    fitted: Fitted, session: ort.InferenceSession, rows: np.ndarray, count: int, seed: int
 ) -> dict[str, float | int]:
     """Compares `count` real rows and `count` edge rows. Raises ParityError beyond 1e-6."""
     random = np.random.default_rng(seed)
     real = rows[random.integers(0, len(rows), size=count)]
-    tested = np.concatenate([real, edge_rows(booster, rows, count, seed + 1)])
-    expected = booster.predict(tested, num_threads=1)
+    tested = np.concatenate([real, edge_rows(fitted.edges, rows, count, seed + 1)])
+    expected = fitted.predict(tested)
     difference = np.abs(score(session, tested).astype(np.float64) - expected)
     worst = int(difference.argmax())
     if not difference[worst] <= DIFFERENCE_MAX:
@@ -80,13 +81,3 @@ def check_parity(
         "difference_max": float(f"{difference[worst]:.2e}"),
     }
 
-
-def _thresholds(booster: lgb.Booster) -> dict[int, list[float]]:
-    found: dict[int, list[float]] = {}
-    stack = [tree["tree_structure"] for tree in booster.dump_model()["tree_info"]]
-    while stack:
-        node = stack.pop()
-        if "leaf_value" not in node:
-            found.setdefault(node["split_feature"], []).append(node["threshold"])
-            stack.extend((node["left_child"], node["right_child"]))
-    return found

@@ -31,8 +31,17 @@ class SplitOptions:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Parts by given times instead: from <= event time < to, ms, every user in each. None: no such part."""
+
+    train: tuple[int, int]
+    validation: tuple[int, int] | None = None
+    later_days: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Split:
-    """Row indices, ascending; rows without a label are in none of them.
+    """Row indices, ascending; rows without a label are in none of them. With given windows parts may be empty.
 
     train, validation      users that training sees, up to `later_from_ms`
     later_days             the same users, afterwards
@@ -66,6 +75,28 @@ def user_fraction(user_id: str, salt: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
+def split_by_windows(folder: FeatureFolder, windows: Windows) -> Split:
+    """Raises SplitError."""
+    nothing = np.empty(0, dtype=np.int64)
+    parts = {name: nothing for name in ("train", "validation", "later_days", "unseen_users", "unseen_users_later")}
+    last_to = -np.inf
+    for name in ("train", "validation", "later_days"):
+        window = getattr(windows, name)
+        if window is None:
+            continue
+        if window[0] < last_to:
+            raise SplitError(f"{name} begins before the part before it ends")
+        last_to = window[1]
+        time = folder.event_time_ms
+        rows = np.flatnonzero((time >= window[0]) & (time < window[1]) & (folder.label != LABEL_UNKNOWN))
+        _both_kinds(name, rows, folder)
+        parts[name] = rows
+    end = windows.train[1]
+    validation_from = windows.validation[0] if windows.validation else end
+    later_from = windows.later_days[0] if windows.later_days else max(end, windows.validation[1] if windows.validation else end)
+    return Split(**parts, validation_from_ms=validation_from, later_from_ms=later_from)
+
+
 def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
     """Raises SplitError."""
     time = folder.event_time_ms
@@ -97,10 +128,14 @@ def split_rows(folder: FeatureFolder, options: SplitOptions) -> Split:
     }
     indices = {name: np.flatnonzero(mask) for name, mask in parts.items()}
     for name, rows in indices.items():
-        frauds = int((folder.label[rows] == 1).sum())
-        if frauds == 0 or frauds == len(rows):
-            raise SplitError(
-                f"{name}: {len(rows)} labelled rows, {frauds} of them fraud; both kinds are needed: "
-                "export more days or users; if only disputed payments have labels, see --unlabelled-genuine-after-days"
-            )
+        _both_kinds(name, rows, folder)
     return Split(**indices, validation_from_ms=validation_from, later_from_ms=later_from)
+
+
+def _both_kinds(name: str, rows: np.ndarray, folder: FeatureFolder) -> None:
+    frauds = int((folder.label[rows] == 1).sum())
+    if frauds == 0 or frauds == len(rows):
+        raise SplitError(
+            f"{name}: {len(rows)} labelled rows, {frauds} of them fraud; both kinds are needed: "
+            "export more days or users; if only disputed payments have labels, see --unlabelled-genuine-after-days"
+        )

@@ -1,14 +1,25 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { FraudstreamError, toFraudstreamError } from '../../domain/errors.ts';
+import { GzipInput } from './gzip-input.ts';
 
 const CHUNK_BYTES = 1_048_576;
 const EMPTY = Buffer.alloc(0);
 
-/** A file read forwards in large pieces. Buffers that it hands out are never written again. */
+/** Where bytes come from, one piece after the other; 0 bytes read: the end. */
+export interface ByteInput {
+  read(target: Buffer, offset: number, length: number): Promise<{ readonly bytesRead: number }>;
+  close(): Promise<void>;
+}
+
+/**
+ * A file read forwards in large pieces; one whose name ends in `.gz` is expanded on the way. Buffers that it hands out
+ * are never written again.
+ */
 export class ByteStream {
   readonly path: string;
   readonly sizeBytes: number;
-  private readonly handle: FileHandle;
+  private readonly input: ByteInput;
+  private readonly gzip: GzipInput | null;
   private buffer: Buffer = EMPTY;
   private start = 0;
   private ended = false;
@@ -16,7 +27,8 @@ export class ByteStream {
 
   private constructor(path: string, handle: FileHandle, sizeBytes: number) {
     this.path = path;
-    this.handle = handle;
+    this.gzip = path.endsWith('.gz') ? new GzipInput(handle) : null;
+    this.input = this.gzip ?? plainInput(handle);
     this.sizeBytes = sizeBytes;
   }
 
@@ -34,9 +46,9 @@ export class ByteStream {
     }
   }
 
-  /** How many bytes have been taken. */
+  /** How far in the file what has been taken lies, in bytes of the file. */
   get position(): number {
-    return this.consumed;
+    return this.gzip === null ? this.consumed : this.gzip.position;
   }
 
   get available(): number {
@@ -52,7 +64,7 @@ export class ByteStream {
     let filled = this.buffer.copy(next, 0, this.start);
     try {
       while (filled < bytes && !this.ended) {
-        const { bytesRead } = await this.handle.read(next, filled, next.length - filled, null);
+        const { bytesRead } = await this.input.read(next, filled, next.length - filled);
         if (bytesRead === 0) this.ended = true;
         filled += bytesRead;
       }
@@ -78,8 +90,15 @@ export class ByteStream {
   }
 
   async close(): Promise<void> {
-    await this.handle.close();
+    await this.input.close();
   }
+}
+
+function plainInput(handle: FileHandle): ByteInput {
+  return {
+    read: (target, offset, length) => handle.read(target, offset, length, null),
+    close: () => handle.close(),
+  };
 }
 
 /** An error of the file system, with the path and what to do. */
@@ -94,6 +113,8 @@ export function fileError(error: unknown, path: string): FraudstreamError {
     EISDIR: 'it is a directory; name a file',
     EROFS: 'the file system is read-only',
     ENOTDIR: 'a part of the path is not a directory',
+    Z_DATA_ERROR: 'it is no gzip file, or a damaged one',
+    Z_BUF_ERROR: 'it is a gzip file that has lost its end',
   };
   const detail = advice[code] ?? toFraudstreamError(error).message;
   return new FraudstreamError('FS_FILE_INVALID', `${path}: ${detail}`, {}, { cause: error });

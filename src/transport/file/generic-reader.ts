@@ -3,7 +3,8 @@ import { itemBytesMin } from '../../codec/avro-scan.ts';
 import type { AvroType } from '../../codec/avro-schema.ts';
 
 /**
- * One Avro record as a plain object, for records that are few (labels of another writer). Bytes and fixed come as null.
+ * One Avro record as a plain object, for records that are few (labels of another writer) or unknown (mapped files).
+ * Decimals come as exact texts, other bytes and fixed as null.
  * Throws a FraudstreamError as AvroCursor does.
  */
 export function readAsJson(type: AvroType, record: Buffer): unknown {
@@ -23,17 +24,15 @@ function read(type: AvroType, cursor: AvroCursor): unknown {
     case 'long':
       return cursor.readLong();
     case 'float':
-      return cursor.readFloat();
+      return shortest(cursor.readFloat());
     case 'double':
       return cursor.readDouble();
     case 'string':
       return cursor.readText();
     case 'bytes':
-      cursor.skip(cursor.readLength());
-      return null;
+      return decimal(cursor, cursor.readLength(), type.decimalScale);
     case 'fixed':
-      cursor.skip(type.size);
-      return null;
+      return decimal(cursor, type.size, type.decimalScale);
     case 'enum':
       return type.symbols[cursor.readIndex(type.symbols.length)];
     case 'union': {
@@ -63,6 +62,28 @@ function read(type: AvroType, cursor: AvroCursor): unknown {
     }
   }
 }
+
+/** The number that a float of 32 bits was written for: 5.1, not 5.099999904632568. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const shorter = Number(value.toPrecision(digits));
+    if (Math.fround(shorter) === value) return shorter;
+  }
+  return value;
+}
+
+/** A two's-complement integer, big endian, and where its point stands. Longer ones than any money has are left out. */
+function decimal(cursor: AvroCursor, length: number, scale: number | undefined): string | null {
+  const from = cursor.pos;
+  cursor.skip(length);
+  if (scale === undefined || length === 0 || length > DECIMAL_BYTES_MAX) return null;
+  const unscaled = BigInt.asIntN(length * 8, BigInt(`0x${cursor.bytes.toString('hex', from, from + length)}`));
+  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0');
+  const point = digits.length - scale;
+  return `${unscaled < 0n ? '-' : ''}${digits.slice(0, point)}${scale === 0 ? '' : `.${digits.slice(point)}`}`;
+}
+
+const DECIMAL_BYTES_MAX = 64;
 
 function blocks(cursor: AvroCursor, bytesMin: number, item: () => void): void {
   cursor.enter();

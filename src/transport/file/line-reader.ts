@@ -11,12 +11,15 @@ export interface Line {
   readonly bytes: Buffer;
   /** a piece of a line that is too long */
   readonly overlong: boolean;
+  /** from 1; all pieces of a line have its number */
+  readonly number: number;
 }
 
 /** Lines of a text file, in constant memory whatever the lines' lengths. */
 export class LineReader {
   private readonly stream: ByteStream;
   private inOverlong = false;
+  private number = 1;
 
   private constructor(stream: ByteStream) {
     this.stream = stream;
@@ -47,7 +50,7 @@ export class LineReader {
     if (length > LINE_BYTES_MAX) {
       const piece = Math.min(length, LINE_BYTES_MAX + 1);
       this.inOverlong = piece < length || end === -1;
-      return { bytes: stream.take(piece), overlong: true };
+      return { bytes: stream.take(piece), overlong: true, number: this.number };
     }
     return this.line(length, end === -1 ? length : end + 1);
   }
@@ -56,7 +59,7 @@ export class LineReader {
     const overlong = this.inOverlong;
     this.inOverlong = false;
     const bytes = this.stream.take(taken).subarray(0, length);
-    return { bytes: bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes, overlong };
+    return { bytes: bytes.at(-1) === RETURN ? bytes.subarray(0, -1) : bytes, overlong, number: this.number++ };
   }
 
   async close(): Promise<void> {

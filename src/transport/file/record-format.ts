@@ -14,10 +14,10 @@ export interface RecordFormat {
   /** Bytes of our schema from a parsed line; null when it is no such record. */
   fromJson(json: unknown): Buffer | null;
   /**
-   * How records of a writer schema become bytes of ours; null when they are so already. The function returns null for
-   * a record that cannot be read. Throws FS_SCHEMA_INCOMPATIBLE.
+   * How records of a writer schema become bytes of ours; null when they are so already. A record that cannot be read
+   * comes back as it is. Throws FS_SCHEMA_INCOMPATIBLE.
    */
-  converter(writerSchema: string): ((record: Buffer) => Buffer | null) | null;
+  converter(writerSchema: string): ((record: Buffer) => Buffer) | null;
 }
 
 export function transactionFormat(): RecordFormat {
@@ -58,13 +58,13 @@ export function labelFormat(): RecordFormat {
   };
 }
 
-/** A record that cannot be read is null, and its raw bytes are handed on; a bug is thrown. */
-function guarded(convert: (record: Buffer) => Buffer | null): (record: Buffer) => Buffer | null {
+/** Of a record that cannot be read the raw bytes are handed on; a bug is thrown. */
+function guarded(convert: (record: Buffer) => Buffer | null): (record: Buffer) => Buffer {
   return (record) => {
     try {
-      return convert(record);
+      return convert(record) ?? record;
     } catch (error) {
-      if (error instanceof FraudstreamError) return null;
+      if (error instanceof FraudstreamError) return record;
       throw error;
     }
   };

@@ -33,16 +33,22 @@ describe('parseManifest', () => {
     expect(manifest.output).toEqual({ tensor: 'probability', column: 0 });
     expect(manifest.thresholds.flag).toBeLessThan(manifest.thresholds.block);
     expect(manifest.catalogueFingerprint).toBe('synthetic');
+    expect(manifest.calibration.method).toBe('isotonic');
+    expect(manifest.explanation).toMatchObject({ kind: 'tree_path' });
     expect(manifest.trainingData.rows).toBe(40_000);
     expect(Object.keys(manifest.metrics)).toEqual(['validation', 'later_days', 'unseen_users', 'unseen_users_later']);
   });
 
-  it('does without input and catalogue fingerprint', () => {
+  it('does without input, calibration, explanation and catalogue fingerprint', () => {
     const root = JSON.parse(FIXTURE) as Record<string, unknown>;
     delete root['input'];
+    delete root['calibration'];
+    delete root['explanation'];
     delete root['catalogue_fingerprint'];
     const manifest = parseManifest(JSON.stringify(root));
     expect(manifest.inputTensor).toBeNull();
+    expect(manifest.calibration).toEqual({ method: 'none' });
+    expect(manifest.explanation).toBeNull();
     expect(manifest.catalogueFingerprint).toBeNull();
   });
 
@@ -57,6 +63,12 @@ describe('parseManifest', () => {
     ['features', ['a', 'b', 'a'], 'features[2]'],
     ['features', 'a', 'features'],
     ['input', {}, 'input.tensor'],
+    ['calibration', [], 'calibration'],
+    ['calibration.method', 'spline', 'calibration.method'],
+    ['explanation', 'trees', 'explanation'],
+    ['explanation.kind', 'shap', 'explanation.kind'],
+    ['explanation.base', '0', 'explanation.base'],
+    ['explanation', { kind: 'linear', base: 0, coefficient: [1] }, 'explanation.coefficient'],
     ['output', undefined, 'output'],
     ['output.tensor', 7, 'output.tensor'],
     ['output.column', -1, 'output.column'],

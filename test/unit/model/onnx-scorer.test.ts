@@ -6,12 +6,16 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { loadScorer, MODEL_BYTES_MAX, SCORE_CHUNK_ROWS, type OnnxScorer } from '../../../src/model/onnx-scorer.ts';
+import { MODEL_BYTES_MAX } from '../../../src/model/model-files.ts';
+import { loadScorer, SCORE_CHUNK_ROWS, type OnnxScorer } from '../../../src/model/onnx-scorer.ts';
 import { DOUBLE, node, opset, tinyOnnx } from './tiny-onnx.ts';
 
 const FIXTURE = fileURLToPath(new URL('../../fixtures/model', import.meta.url));
 const DEFAULT = fileURLToPath(new URL('../../../models/default', import.meta.url));
-const MODELS = [FIXTURE, DEFAULT].filter((folder) => existsSync(join(folder, 'model.onnx')));
+const OTHER_KINDS = ['xgboost', 'forest', 'logistic'].map((kind) =>
+  fileURLToPath(new URL(`../../fixtures/models/${kind}`, import.meta.url)),
+);
+const MODELS = [FIXTURE, DEFAULT, ...OTHER_KINDS].filter((folder) => existsSync(join(folder, 'model.onnx')));
 
 interface Manifest {
   features: string[];
@@ -137,6 +141,8 @@ describe('loadScorer refuses', () => {
     await writeFile(join(folder, 'model.onnx'), bytes);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     manifest = { ...manifest, sha256, features, output: { tensor: 'score', column: 0 } };
+    delete manifest['calibration'];
+    delete manifest['explanation'];
     vectors = {
       ...vectors,
       sha256,
