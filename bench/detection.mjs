@@ -38,7 +38,8 @@ if (options.data.length === 0) fail('--data FILE is missing: the payments');
 const data = options.data.map((file) => resolve(file));
 for (const file of data) if (!existsSync(file)) fail(`${file} is not there`);
 const starts = options['train-starts'].split(',');
-for (const start of starts) if (!/^\d{4}-\d{2}-\d{2}$/.test(start)) fail(`--train-starts: "${start}" is no date such as 2018-07-25`);
+for (const start of starts)
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(start)) fail(`--train-starts: "${start}" is no date such as 2018-07-25`);
 const delays = options.delays.split(',').map(Number);
 for (const days of delays) if (!Number.isInteger(days) || days < 0) fail('--delays are whole days, such as 7,3,1,0');
 const expected = options.expected ?? beside(data[0]);
@@ -62,7 +63,9 @@ async function baseline() {
   else {
     const { rows, missing, values, above, worst } = await compareWithExpected(expected, folder);
     const where = worst.row === null ? '' : ` (row ${worst.row}, ${worst.column})`;
-    say(`Expected values: ${rows} rows, ${values} values compared, ${missing} rows not in the data; largest relative error ${worst.error}${where}.`);
+    say(
+      `Expected values: ${rows} rows, ${values} values compared, ${missing} rows not in the data; largest relative error ${worst.error}${where}.`,
+    );
     if (above > 0) complain(`${above} values are off by more than ${EXPECTED_ERROR_MAX}`);
   }
   const results = await run(folder, { starts, models: BASELINE_MODELS });
@@ -87,7 +90,9 @@ function reproduces({ name, main, folds, same }, results) {
   ];
   for (const [where, wanted, got] of pairs) {
     const ok = Math.abs(got - wanted) <= AP_TOLERANCE;
-    say(`- ${name}, ${where}: AP ${got.toFixed(4)}, published ${wanted}: ${ok ? 'the same' : 'NOT the same'} within ${AP_TOLERANCE}`);
+    say(
+      `- ${name}, ${where}: AP ${got.toFixed(4)}, published ${wanted}: ${ok ? 'the same' : 'NOT the same'} within ${AP_TOLERANCE}`,
+    );
     if (!ok) failed = true;
   }
   say('');
@@ -119,7 +124,9 @@ async function run(features, plan) {
   await python([join(HERE, 'fit.py'), features, planFile, out]);
   const { features: names } = JSON.parse(readFileSync(join(features, 'columns.json'), 'utf8'));
   for (const fold of JSON.parse(readFileSync(join(out, 'folds.json'), 'utf8'))) {
-    say(`Fold of ${fold.start}: ${fold.trainRows} rows with ${fold.trainFrauds} frauds, tested on ${fold.testRows} with ${fold.testFrauds}.`);
+    say(
+      `Fold of ${fold.start}: ${fold.trainRows} rows with ${fold.trainFrauds} frauds, tested on ${fold.testRows} with ${fold.testFrauds}.`,
+    );
   }
   await scoreFolds(plan, names, out);
   return JSON.parse(await python([join(HERE, 'measure.py'), features, planFile, out]));
@@ -129,7 +136,9 @@ async function run(features, plan) {
 async function python(args) {
   const lines = [];
   const script = '. ./venv.sh && export PYTHONPATH="$PWD" && exec "$PYTHON" "$@"';
-  const child = startChild('sh', ['-c', `cd "$0" && ${script}`, TRAINING, ...args], { onLine: (line) => lines.push(line) });
+  const child = startChild('sh', ['-c', `cd "$0" && ${script}`, TRAINING, ...args], {
+    onLine: (line) => lines.push(line),
+  });
   const code = await child.ended;
   if (code !== 0) throw new Error(`python ${args.join(' ')} ended with ${code}\n${child.stderrTail()}`);
   return lines.at(-1) ?? '';
