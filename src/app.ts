@@ -1,8 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { DecisionEncoder, TransactionDecoder } from './codec/codec.ts';
 import type { Settings } from './config/options.ts';
 import { makePolicy, type Policy } from './decision/policy.ts';
-import type { Clock } from './domain/clock.ts';
 import { FraudstreamError } from './domain/errors.ts';
 import { parseCatalogue } from './features/parse.ts';
 import { compilePlan, type Plan } from './features/plan.ts';
@@ -46,7 +44,7 @@ export async function loadPlan(settings: Settings): Promise<Plan> {
 export function makeEngine(
   brain: Brain,
   settings: Settings,
-  ports: { decoder: TransactionDecoder; encoder: DecisionEncoder; clock: Clock; watch?: EnginePorts['watch'] },
+  ports: Pick<EnginePorts, 'decoder' | 'encoder' | 'clock' | 'labels'> & { watch?: EnginePorts['watch'] },
 ): Engine {
   const { watch, ...rest } = ports;
   return new Engine(

@@ -38,6 +38,7 @@ export async function run(context: CommandContext): Promise<number> {
       clock,
       signal,
       tally,
+      labels: null,
       progress: (done, records) => deciding.update(done, records),
     });
     deciding.done(tally.records);

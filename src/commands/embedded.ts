@@ -3,6 +3,7 @@ import { createDecisionEncoder } from '../codec/decision-encoder.ts';
 import { makeEngine, type Brain } from '../app.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Settings } from '../config/options.ts';
+import type { LabelFeed } from '../pipeline/label-feed.ts';
 import { runFile } from '../pipeline/file-runner.ts';
 import { CacheBudget } from '../state/cache.ts';
 import { MemoryStateStore } from '../state/memory-store.ts';
@@ -47,6 +48,8 @@ export async function replayFiles(
     readonly clock: Clock;
     readonly signal: AbortSignal;
     readonly tally: ReplayTally;
+    /** verdicts for features over them */
+    readonly labels: LabelFeed | null;
     readonly progress: (done: number, records: number) => void;
   },
 ): Promise<void> {
@@ -65,6 +68,7 @@ export async function replayFiles(
         decoder: fileDecoder(settings),
         encoder: createDecisionEncoder(),
         clock: options.clock,
+        labels: options.labels,
         watch: options.tally.decided,
       });
       const { signal, progress } = options;

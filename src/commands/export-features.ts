@@ -10,6 +10,7 @@ import { openTransactionFiles } from '../transport/file/file-source.ts';
 import type { CommandContext } from './command.ts';
 import { fileDecoder, memoryHistories } from './embedded.ts';
 import { FeatureFiles } from './feature-files.ts';
+import { LabelTimeline } from './label-timeline.ts';
 import { readLabels } from './labels.ts';
 import { labelInputOf, mappedInputOf } from './mapped-input.ts';
 
@@ -43,6 +44,8 @@ export async function run(context: CommandContext): Promise<number> {
   });
   const refused = new Map<string, number>();
   let records = 0;
+  let verdicts = 0;
+  let verdictsGone = 0;
   const startMs = clock.monotonicMs();
   try {
     const { histories, budget } = await memoryHistories(brain, settings, topic);
@@ -50,12 +53,15 @@ export async function run(context: CommandContext): Promise<number> {
       decoder: fileDecoder(settings),
       encoder: createDecisionEncoder(),
       clock,
+      labels: await LabelTimeline.read(labelInput, plan),
     });
     for (let next = await source.read(); next !== null && !signal.aborted; next = await source.read()) {
       const report = await engine.exportRows(next.batch, histories, ({ record, transaction }, values) =>
         files.add(record.offset, transaction, values, labels.get(transaction.transaction_id) ?? null),
       );
       for (const [code, count] of report.deadLetters) refused.set(code, (refused.get(code) ?? 0) + count);
+      verdicts += report.labels;
+      verdictsGone += report.labelsGone;
       records += next.batch.records.length;
       progress.update(next.progress, records);
       await files.write();
@@ -78,6 +84,7 @@ export async function run(context: CommandContext): Promise<number> {
   for (const [code, count] of refused) stderr.write(`${count} payments have no row: ${code}\n`);
   for (const line of mapped?.tally.lines('payments') ?? []) stderr.write(`${escapeText(line, LINE_MAX)}\n`);
   for (const line of labelInput.mapped?.tally.lines('labels') ?? []) stderr.write(`${escapeText(line, LINE_MAX)}\n`);
+  if (verdicts > 0) stdout.write(`${verdicts} verdicts folded, ${verdictsGone} of payments that had left\n`);
   stdout.write(`${files.rows} rows of ${plan.names.length} features in ${seconds.toFixed(1)} s, in ${out}\n`);
   return signal.aborted ? 130 : 0;
 }

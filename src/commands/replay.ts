@@ -3,6 +3,7 @@ import { Progress } from '../observability/progress.ts';
 import { escapeText } from '../observability/terminal.ts';
 import type { CommandContext } from './command.ts';
 import { replayFiles } from './embedded.ts';
+import { LabelTimeline } from './label-timeline.ts';
 import { fraudIds, readLabels } from './labels.ts';
 import { labelInputOf, mappedInputOf } from './mapped-input.ts';
 import { ReplayTally } from './replay-tally.ts';
@@ -19,6 +20,7 @@ export async function run(context: CommandContext): Promise<number> {
     const mapped = await mappedInputOf(settings);
     const labels = labelInputOf(settings['replay.labels'], paths, mapped);
     const truth = labels.paths.length === 0 ? null : fraudIds(await readLabels(labels.paths, labels.mapped));
+    const verdicts = await LabelTimeline.read(labels, brain.plan);
     const tally = new ReplayTally(truth);
     const progress = new Progress({
       label: 'replay',
@@ -34,6 +36,7 @@ export async function run(context: CommandContext): Promise<number> {
       clock,
       signal,
       tally,
+      labels: verdicts,
       progress: (done, records) => progress.update(done, records),
     });
     progress.done(tally.records);

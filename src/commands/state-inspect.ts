@@ -1,4 +1,5 @@
 import { decodeHistory } from '../state/blob-decode.ts';
+import { userKey } from '../state/entity-keys.ts';
 import { EventView } from '../state/event-view.ts';
 import type { UserHistory } from '../state/history.ts';
 import { safeJson } from '../observability/terminal.ts';
@@ -34,7 +35,7 @@ async function historyOf(
   fingerprint: string | null,
 ): Promise<UserHistory | null> {
   const { layout } = session.plan;
-  const { blobs } = await (await session.storeOf(partition)).load([user]);
+  const { blobs } = await (await session.storeOf(partition)).load([userKey(user)]);
   const blob = blobs[0] ?? null;
   if (blob === null) return null;
   if (fingerprint !== layout.fingerprint) {

@@ -4,7 +4,7 @@ import { escapeText, safeJson } from '../observability/terminal.ts';
 import { decodeHistory } from '../state/blob-decode.ts';
 import { encodeHistory } from '../state/blob-encode.ts';
 import { lastOffsetOf } from '../state/blob-shift.ts';
-import { EventView } from '../state/event-view.ts';
+import { KeyedLayouts } from '../state/entity-keys.ts';
 import type { UserHistory } from '../state/history.ts';
 import type { Layout } from '../state/layout.ts';
 import { MemoryStateStore } from '../state/memory-store.ts';
@@ -79,7 +79,7 @@ async function compare(
   const { layout } = session.plan;
   const findings: Findings = { users: 0, same: 0, differing: [], missing: [], unknown: [], ahead: 0 };
   const seen = new Set<string>();
-  const scratch = new EventView(layout);
+  const layouts = new KeyedLayouts(layout);
   for await (const some of (await session.storeOf(partition)).scan()) {
     const fresh = some.filter(({ key }) => !seen.has(key));
     const { blobs } = await folded.load(fresh.map(({ key }) => key));
@@ -90,6 +90,7 @@ async function compare(
         return;
       }
       findings.users++;
+      const { layout, scratch } = layouts.of(key);
       const stored = decodeHistory(blob, layout, scratch);
       const expected = blobs[k] === null ? null : decodeHistory(blobs[k]!, layout, scratch);
       const partly = !whole || isOfEarlierLog(stored);
@@ -111,11 +112,12 @@ async function addMissing(
   nowMs: number,
   findings: Findings,
 ): Promise<void> {
-  const scratch = new EventView(layout);
+  const layouts = new KeyedLayouts(layout);
   for await (const some of folded.scan()) {
     for (const { key, blob } of some) {
       if (seen.has(key)) continue;
-      if (decodeHistory(blob, layout, scratch).newestMs > nowMs - layout.horizonMs) findings.missing.push(key);
+      const { layout: kept, scratch } = layouts.of(key);
+      if (decodeHistory(blob, kept, scratch).newestMs > nowMs - kept.horizonMs) findings.missing.push(key);
     }
   }
 }

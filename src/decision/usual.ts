@@ -1,4 +1,4 @@
-import type { Step } from '../features/plan.ts';
+import type { Step } from '../features/entity-plan.ts';
 import type { UserHistory } from '../state/history.ts';
 
 /** Earlier payments that say what is usual. Bounds the cost of a flagged event. */
@@ -8,7 +8,7 @@ const SCANNED_MAX = SAMPLE * 4;
 
 /**
  * What a feature usually was at this user's earlier payments: the median over the last payments before this one.
- * Answers for counts, sums, amounts and distinct values; null for the others, and without three earlier payments.
+ * Answers for counts, sums, amounts and distinct values without a delay; null for the others, and without three earlier payments.
  * The window slides from payment to payment, so that a row is counted once and leaves once.
  *
  * @param sinceMs what was paid at or before this is out of sight
@@ -24,7 +24,9 @@ export function usualOf(
 ): number | null {
   const { aggregate } = step;
   const windowed = aggregate === 'count' || aggregate === 'sum' || aggregate === 'distinct';
-  if (!windowed && aggregate !== 'amount') return null;
+  if ((!windowed && aggregate !== 'amount') || step.delayMs > 0 || step.entity !== 0) return null;
+  // What verdicts were known then is not known any more.
+  if (step.labelled) return null;
   const rows = history.rows;
   const oldest = Math.max(history.detailStart, rows.upperBound(sinceMs));
   const values: number[] = [];

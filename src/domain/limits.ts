@@ -27,12 +27,18 @@ export const LIMITS = {
   detailRowsMax: 2_048,
   /** rows of a user's log kept one by one; older ones are compacted into panes */
   rowsMax: 32_768,
+  /** the same where filters ask for verdicts: such rows are larger */
+  labelledRowsMax: 16_384,
+  /** verdicts per user or entity that wait for their payments */
+  pendingLabelsMax: 1_024,
   panesMax: 1_024,
   /** distinct values kept per user, all fields together */
   dictionaryEntriesMax: 32_768,
   /** a stored blob never exceeds this */
   blobBytesMax: 1_572_864,
   catalogueFeaturesMax: 512,
+  /** what histories are kept of, the user included */
+  catalogueEntitiesMax: 8,
   catalogueWindowsMax: 24,
   catalogueFiltersMax: 32,
   /** an expression: its text in UTF-16 units, its nesting, its parts (literals of a list are bounded by the text alone) */

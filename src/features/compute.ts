@@ -2,7 +2,8 @@ import { MEASURE, sumOf, varianceOf, addAmount } from '../state/layout.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
 import type { Measures } from '../state/measures.ts';
 import type { Aggregate } from './catalogue.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Step } from './entity-plan.ts';
+import type { Plan } from './plan.ts';
 
 const DAY_MS = 86_400_000;
 const EARTH_RADIUS_KM = 6_371.0088;
@@ -13,6 +14,7 @@ const withCurrent = new Float64Array(MEASURE.stride);
 
 /** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
 interface Program {
+  readonly entity: Uint8Array;
   readonly aggregates: Uint8Array;
   readonly measureAt: Int32Array;
   readonly allAt: Int32Array;
@@ -24,6 +26,8 @@ interface Program {
   readonly filterBit: Int32Array;
   /** the filter's bit when the payment itself counts, else 0 */
   readonly currentBit: Int32Array;
+  /** the bit of the filter that it is a share of, when the payment itself counts, else 0 */
+  readonly currentAllBit: Int32Array;
   readonly includesCurrent: Uint8Array;
   readonly operandA: Int32Array;
   readonly operandB: Int32Array;
@@ -31,15 +35,44 @@ interface Program {
 
 const programs = new WeakMap<Plan, Program>();
 
+/** What an event is to another entity than its user. */
+export interface EntityView {
+  readonly event: EventView;
+  readonly measures: Measures;
+  /** false: the payment has no such entity; no feature of it has a value */
+  present: boolean;
+}
+
+const NO_OTHERS: readonly EntityView[] = [];
+
 /**
- * The feature values of one event: `measures` is its history, `event` the event itself.
+ * The feature values of one event: `measures` is its user's history, `event` the event itself.
+ * @param others one per entity of the plan after the user
  * @param out receives one value per feature from `at` on; NaN = the feature has no value
  */
-export function computeFeatures(plan: Plan, event: EventView, measures: Measures, out: Float64Array, at: number): void {
+export function computeFeatures(
+  plan: Plan,
+  event: EventView,
+  measures: Measures,
+  out: Float64Array,
+  at: number,
+  others = NO_OTHERS,
+): void {
   let program = programs.get(plan);
   if (!program) programs.set(plan, (program = programOf(plan)));
   const count = program.aggregates.length;
-  for (let k = 0; k < count; k++) out[at + k] = compute(program, k, event, measures, out, at);
+  if (plan.entities.length === 1) {
+    for (let k = 0; k < count; k++) out[at + k] = compute(program, k, event, measures, out, at);
+    return;
+  }
+  for (let k = 0; k < count; k++) {
+    const e = program.entity[k]!;
+    if (e === 0) out[at + k] = compute(program, k, event, measures, out, at);
+    else {
+      const other = others[e - 1];
+      out[at + k] = other?.present === true ? compute(program, k, other.event, other.measures, out, at) : NaN;
+    }
+  }
 }
 
 /** Is any window that a feature uses estimated? Bits as in `Measures.inexactWindows`. */
@@ -72,20 +105,23 @@ const AGGREGATE = {
   day_of_week: 20,
   ratio: 21,
   difference: 22,
+  rate: 23,
 } as const satisfies Record<Aggregate, number>;
 
-function programOf({ steps, layout }: Plan): Program {
+function programOf({ steps, entities }: Plan): Program {
   const column = (of: (step: Step) => number): Int32Array => Int32Array.from(steps, of);
   return {
+    entity: Uint8Array.from(steps, (step) => step.entity),
     aggregates: Uint8Array.from(steps, (step) => AGGREGATE[step.aggregate]),
     measureAt: column((step) => step.measureAt),
     allAt: column((step) => step.allAt),
     windowMs: Float64Array.from(steps, (step) => step.windowMs),
-    distinctAt: column((step) => step.field * layout.windowsMs.length + step.window),
+    distinctAt: column((step) => step.field * entities[step.entity]!.layout.plainWindows + step.window),
     field: column((step) => step.field),
     filter: column((step) => step.filter),
     filterBit: column((step) => 1 << step.filter),
     currentBit: column((step) => (step.includesCurrent ? 1 << step.filter : 0)),
+    currentAllBit: column((step) => (step.includesCurrent ? 1 << step.among : 0)),
     includesCurrent: Uint8Array.from(steps, (step) => (step.includesCurrent ? 1 : 0)),
     operandA: column((step) => step.operandA),
     operandB: column((step) => step.operandB),
@@ -119,6 +155,10 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
     case AGGREGATE.share: {
       const all = values[p.allAt[k]!]! + p.includesCurrent[k]!;
       return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : NaN;
+    }
+    case AGGREGATE.rate: {
+      const all = values[p.allAt[k]!]! + ((event.filterMask & p.currentAllBit[k]!) !== 0 ? 1 : 0);
+      return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : 0;
     }
     case AGGREGATE.std:
       return Math.sqrt(counts ? varianceWith(values, at, event.amountMinor) : varianceOf(values, at));
@@ -192,12 +232,4 @@ function distanceKm(event: EventView, m: Measures): number {
   const cosines = Math.cos(event.latE7 * radians) * Math.cos(m.locatedLatE7 * radians);
   const h = sinLat * sinLat + cosines * sinLon * sinLon;
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(h)));
-}
-
-/** Bit w is set where window w of an event reaches back to before its history is known (0 = known from the beginning). */
-export function windowsBefore(windowsMs: Float64Array, eventMs: number, knownSinceMs: number): number {
-  if (knownSinceMs === 0) return 0;
-  let mask = 0;
-  for (let w = 0; w < windowsMs.length; w++) if (eventMs - windowsMs[w]! < knownSinceMs) mask |= 1 << w;
-  return mask;
 }

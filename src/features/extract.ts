@@ -1,22 +1,22 @@
 import type { Transaction } from '../domain/transaction.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
-import { filterMask } from '../state/layout.ts';
+import { setMasks, type Layout } from '../state/layout.ts';
 import { hash32, mixNumber } from './hash.ts';
-import { fieldSeed, type Plan } from './plan.ts';
+import { fieldSeed } from './entity-plan.ts';
 
-type FieldReader = (transaction: Transaction) => string | null | undefined;
+export type FieldReader = (transaction: Transaction) => string | null | undefined;
 
-/** Fills an EventView from a transaction. One per plan; holds no event. */
+/** Fills an EventView from a transaction. One per layout; holds no event. */
 export class Extractor {
-  private readonly plan: Plan;
+  private readonly layout: Layout;
   private readonly readers: readonly FieldReader[];
   private readonly hashers: readonly ShortHashes[];
   private readonly content = new ContentHashes();
 
-  constructor(plan: Plan) {
-    this.plan = plan;
-    this.readers = plan.layout.fields.map(readerOf);
-    this.hashers = plan.layout.fields.map((field) => new ShortHashes(fieldSeed(field)));
+  constructor({ layout }: { readonly layout: Layout }) {
+    this.layout = layout;
+    this.readers = layout.fields.map(readerOf);
+    this.hashers = layout.fields.map((field) => new ShortHashes(fieldSeed(field)));
   }
 
   extract(transaction: Transaction, offset: number, out: EventView): void {
@@ -24,11 +24,6 @@ export class Extractor {
     out.amountMinor = transaction.amount_minor;
     out.offset = offset;
     out.transactionHash = hash32(transaction.transaction_id, 0);
-    const hashes = out.hashes;
-    for (let field = 0; field < this.readers.length; field++) {
-      const value = this.readers[field]!(transaction);
-      hashes[field] = value === null || value === undefined ? -1 : this.hashers[field]!.hash(value);
-    }
     if (transaction.lat === null || transaction.lon === null) {
       out.latE7 = NO_LOCATION;
       out.lonE7 = NO_LOCATION;
@@ -37,7 +32,28 @@ export class Extractor {
       out.lonE7 = Math.round(transaction.lon * 1e7);
     }
     out.contentHash = contentHash(transaction, this.content) & 0xffffff;
-    out.filterMask = filterMask(this.plan.layout, hashes, transaction.amount_minor);
+    this.extractFields(transaction, out);
+  }
+
+  /** The same event as another entity sees it: what it is, from `event`; the fields, from the transaction. */
+  extractAs(transaction: Transaction, event: EventView, out: EventView): void {
+    out.timeMs = event.timeMs;
+    out.amountMinor = event.amountMinor;
+    out.offset = event.offset;
+    out.transactionHash = event.transactionHash;
+    out.contentHash = event.contentHash;
+    out.latE7 = event.latE7;
+    out.lonE7 = event.lonE7;
+    this.extractFields(transaction, out);
+  }
+
+  private extractFields(transaction: Transaction, out: EventView): void {
+    const hashes = out.hashes;
+    for (let field = 0; field < this.readers.length; field++) {
+      const value = this.readers[field]!(transaction);
+      hashes[field] = value === null || value === undefined ? -1 : this.hashers[field]!.hash(value);
+    }
+    setMasks(this.layout, out);
   }
 }
 
@@ -75,12 +91,14 @@ class ContentHashes {
   readonly channel = new ShortHashes(16);
 }
 
-function readerOf(field: string): FieldReader {
+export function readerOf(field: string): FieldReader {
   if (field.startsWith('attributes.')) {
     const key = field.slice('attributes.'.length);
     return (transaction) => (Object.hasOwn(transaction.attributes, key) ? transaction.attributes[key] : null);
   }
   switch (field) {
+    case 'user_id':
+      return (transaction) => transaction.user_id;
     case 'card_id':
       return (transaction) => transaction.card_id;
     case 'merchant_id':

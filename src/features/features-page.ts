@@ -1,5 +1,7 @@
-import { AGGREGATES, type FeatureDeclaration } from './catalogue.ts';
-import { conditionText, type Plan } from './plan.ts';
+import { AGGREGATES, USER, type FeatureDeclaration } from './catalogue.ts';
+import { describeDuration } from './duration.ts';
+import { conditionText } from './entity-plan.ts';
+import { entityName, type Plan } from './plan.ts';
 
 /** The catalogue in words, a line per feature: docs/features.md. */
 export function featureTable(plan: Plan): string {
@@ -16,11 +18,18 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const operands =
     feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
-  return `${words}${of}${operands}${where === '' ? '' : ` where \`${where}\``}`;
+  const among = feature.among.map(conditionText).join(' and ');
+  const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` among \`${among}\``}`;
+  const entity = entityName(feature) === USER ? '' : ` of the same \`${feature.entity.join('` and `')}\``;
+  return `${words}${of}${operands}${entity}${filters}`;
 }
 
 function edgesText(feature: FeatureDeclaration): string {
   if (feature.windowMs === 0) return '';
+  if (feature.delayMs > 0) {
+    const delay = describeDuration(feature.delayMs);
+    return `(t − ${delay} − ${feature.windowText}, t − ${delay}]`;
+  }
   const compared = ['zscore', 'ratio_to_mean', 'ratio_to_max', 'is_new'].includes(feature.aggregate);
   const current = feature.includesCurrent && !compared ? 'this payment included' : 'this payment left out';
   return `(t − ${feature.windowText}, t], ${current}`;
@@ -61,6 +70,7 @@ function nullRule(feature: FeatureDeclaration): string {
     case 'sum':
     case 'distinct':
     case 'matches':
+    case 'rate':
     case 'hour_of_day':
     case 'day_of_week':
       return 'never';

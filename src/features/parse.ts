@@ -4,7 +4,10 @@ import { didYouMean } from '../domain/suggest.ts';
 import {
   AGGREGATES,
   isValueField,
+  LABEL_FIELDS,
+  LOOKS_BACK,
   REASON_UNITS,
+  USER,
   VALUE_FIELDS,
   type Aggregate,
   type Catalogue,
@@ -16,7 +19,19 @@ import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { parseWhere } from './where-conditions.ts';
 
-const FEATURE_KEYS = ['name', 'aggregate', 'window', 'current', 'of', 'where', 'reason', 'description'];
+const FEATURE_KEYS = [
+  'name',
+  'aggregate',
+  'entity',
+  'window',
+  'delay',
+  'current',
+  'of',
+  'where',
+  'among',
+  'reason',
+  'description',
+];
 const REASON_KEYS = ['at_least', 'at_most', 'times_usual', 'text', 'unit', 'weight'];
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const WINDOW_MS_MAX = 366 * 86_400_000;
@@ -78,7 +93,8 @@ class CatalogueParser {
     const rule = AGGREGATES[aggregate];
     const window = fields.get('window');
     let windowMs = 0;
-    if (rule.window === 'required') {
+    const windowed = rule.window !== 'none';
+    if (windowed) {
       const text = this.yaml.scalar(window);
       const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
       if (parsed === null || parsed <= 0 || parsed > WINDOW_MS_MAX) {
@@ -90,22 +106,34 @@ class CatalogueParser {
     } else if (window) {
       this.yaml.problem(window.line, `${name}: ${aggregate} has no window`);
     }
+    const delayMs = this.delay(fields.get('delay'), name, aggregate);
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
       windowMs,
       windowText: windowMs === 0 ? '' : describeDuration(windowMs),
-      includesCurrent: this.current(fields, name, rule.window === 'required'),
+      delayMs,
+      entity: this.entity(fields.get('entity'), name, aggregate),
+      includesCurrent: this.current(fields, name, windowed, delayMs),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where),
+      among: parseWhere(this.yaml, fields.get('among'), name, 'among' in rule, 'among'),
       reason: this.reason(fields.get('reason'), name),
       description: this.yaml.shortText(fields.get('description'), name, 'description') ?? '',
     };
     if (rule.of === 'none' && fields.has('of'))
       this.yaml.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
-    if ((aggregate === 'share' || aggregate === 'matches') && declaration.where.length === 0) {
+    const labelled = [...declaration.where, ...declaration.among].some((condition) => condition.kind === 'label');
+    const unsaid = declaration.entity.find((word) => !LABEL_FIELDS.includes(word));
+    if (labelled && unsaid !== undefined) {
+      this.yaml.problem(line, `${name}: a verdict does not say the ${unsaid} of its payment: no "label" here`);
+    }
+    if (['share', 'rate', 'matches'].includes(aggregate) && declaration.where.length === 0) {
       this.yaml.problem(line, `${name}: ${aggregate} needs "where"`);
+    }
+    if (aggregate === 'matches' && declaration.where.some((condition) => condition.kind === 'label')) {
+      this.yaml.problem(line, `${name}: nothing is known yet of this payment: "matches" takes no label`);
     }
     return this.yaml.problemCount > before ? null : declaration;
   }
@@ -133,9 +161,41 @@ class CatalogueParser {
     return null;
   }
 
-  private current(fields: Map<string, YamlField>, name: string, windowed: boolean): boolean {
+  private delay(field: YamlField | undefined, name: string, aggregate: Aggregate): number {
+    if (!field) return 0;
+    if (AGGREGATES[aggregate].window !== 'required') {
+      this.yaml.problem(field.line, `${name}: ${aggregate} has no delay`);
+      return 0;
+    }
+    const text = this.yaml.scalar(field);
+    const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
+    if (parsed !== null && parsed <= WINDOW_MS_MAX) return parsed;
+    this.yaml.problem(field.line, `${name}: delay is a duration such as 7d (at most 366d)`);
+    return 0;
+  }
+
+  private entity(field: YamlField | undefined, name: string, aggregate: Aggregate): readonly string[] {
+    if (!field) return [USER];
+    if (AGGREGATES[aggregate].window === 'none' && !LOOKS_BACK.has(aggregate)) {
+      this.yaml.problem(field.line, `${name}: ${aggregate} looks at no history: no "entity"`);
+    }
+    const nodes = isSeq(field.node) ? (field.node.items as Node[]) : [field.node];
+    const words = nodes.map((node) => this.yaml.scalar({ node, line: field.line }));
+    for (const word of words) {
+      if (typeof word === 'string' && isValueField(word)) continue;
+      const hint = didYouMean(String(word), VALUE_FIELDS);
+      this.yaml.problem(field.line, `${name}: entity is a field of the transaction, or a list of two${hint}`);
+    }
+    if (words.length === 0 || words.length > 2 || new Set(words).size !== words.length) {
+      this.yaml.problem(field.line, `${name}: entity is one field, or a list of two different ones`);
+    }
+    return words.map(String).sort();
+  }
+
+  private current(fields: Map<string, YamlField>, name: string, windowed: boolean, delayMs: number): boolean {
     const field = fields.get('current');
-    if (!field) return true;
+    if (!field) return delayMs === 0;
+    if (delayMs > 0) this.yaml.problem(field.line, `${name}: behind a delay this payment never counts: no "current"`);
     const word = this.yaml.scalar(field);
     if (!windowed) this.yaml.problem(field.line, `${name}: "current" is for aggregates with a window`);
     else if (word !== 'include' && word !== 'exclude') {

@@ -1,9 +1,10 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
-import type { Filter, FilterCondition, Layout } from '../state/layout.ts';
-import { BLOB_VERSION } from '../state/blob-format.ts';
-import type { Aggregate, Catalogue, FeatureDeclaration, WhereCondition } from './catalogue.ts';
-import { hash32, hash40 } from './hash.ts';
+import { entityPrefix } from '../state/entity-keys.ts';
+import type { Layout } from '../state/layout.ts';
+import { USER, type Catalogue, type FeatureDeclaration } from './catalogue.ts';
+import { compileEntity, conditionText, type Step } from './entity-plan.ts';
+import { hash40 } from './hash.ts';
 
 /** A catalogue compiled once: what the state keeps, and per feature where its numbers are. */
 export interface Plan {
@@ -11,151 +12,58 @@ export interface Plan {
   readonly names: readonly string[];
   /** of the features: names, formulas, windows; models and decisions carry it */
   readonly fingerprint: string;
+  /** of the users' histories; its fingerprint covers those of the other entities, too */
   readonly layout: Layout;
+  /** what histories are kept of; the user is the first of them, always */
+  readonly entities: readonly Entity[];
+  /** one per feature, in the order of the catalogue */
   readonly steps: readonly Step[];
 }
 
-/** One feature, resolved to indexes. */
-export interface Step {
-  readonly aggregate: Aggregate;
-  readonly includesCurrent: boolean;
-  /** start of the measure in `Measures.values`; -1 when it needs none */
-  readonly measureAt: number;
-  /** start of the measure of all payments in the same window, for `share`; -1 when it needs none */
-  readonly allAt: number;
-  readonly window: number;
-  readonly windowMs: number;
-  readonly filter: number;
-  /** index of the field in the layout; -1 when it needs none */
-  readonly field: number;
-  readonly operandA: number;
-  readonly operandB: number;
+export interface Entity {
+  /** `user_id`, `terminal_id`, `user_id+merchant_id` */
+  readonly name: string;
+  /** whose values make its id */
+  readonly fields: readonly string[];
+  readonly layout: Layout;
 }
-
-/** Seeds differ per field, so that equal texts in two fields are two values. */
-export function fieldSeed(field: string): number {
-  return hash32(field, 0x5eed) | 0;
-}
-
-const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
-  'count',
-  'sum',
-  'mean',
-  'std',
-  'min',
-  'max',
-  'share',
-  'zscore',
-  'ratio_to_mean',
-  'ratio_to_max',
-]);
 
 /** Throws FS_CATALOGUE_INVALID when the catalogue is beyond the limits. */
 export function compilePlan(catalogue: Catalogue, latenessMs: number): Plan {
-  const features = catalogue.features;
-  const fields = [...new Set(features.flatMap(fieldsOf))].sort();
-  const windows = [...new Set(features.map((feature) => feature.windowMs).filter((ms) => ms > 0))].sort(
-    (a, b) => a - b,
+  const { features } = catalogue;
+  const names = [...new Set([USER, ...features.map(entityName)])];
+  if (names.length > LIMITS.catalogueEntitiesMax) {
+    const detail = `${names.length} different entities; at most ${LIMITS.catalogueEntitiesMax}`;
+    throw new FraudstreamError('FS_CATALOGUE_INVALID', detail);
+  }
+  const plans = names.map((name, e) =>
+    compileEntity(
+      e,
+      features.filter((feature) => entityName(feature) === name),
+      latenessMs,
+    ),
   );
-  if (windows.length === 0) windows.push(86_400_000);
-  const filters: Filter[] = [{ text: '', conditions: [] }];
-  const filterOf = features.map((feature) => filterIndex(filters, feature, fields));
-  check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
-  check(filters.length, LIMITS.catalogueFiltersMax, 'different filters');
-  check(fields.length, 24, 'different fields');
-
-  const pairs = new Set<number>();
-  features.forEach((feature, k) => {
-    if (!WINDOWED_BY_MEASURE.has(feature.aggregate)) return;
-    const w = windows.indexOf(feature.windowMs);
-    pairs.add(w * 64 + filterOf[k]!);
-    if (feature.aggregate === 'share') pairs.add(w * 64);
+  const taken = names.map(() => 0);
+  const steps = features.map((feature) => {
+    const e = names.indexOf(entityName(feature));
+    return plans[e]!.steps[taken[e]!++]!;
   });
-  const measures = [...pairs].sort((a, b) => a - b);
-  const layout = makeLayout(fields, windows, filters, measures, features, latenessMs);
-  const steps = features.map((feature, k): Step => {
-    const w = windows.indexOf(feature.windowMs);
-    const measured = WINDOWED_BY_MEASURE.has(feature.aggregate);
-    return {
-      aggregate: feature.aggregate,
-      includesCurrent: feature.includesCurrent,
-      measureAt: measured ? measures.indexOf(w * 64 + filterOf[k]!) * 8 : -1,
-      allAt: feature.aggregate === 'share' ? measures.indexOf(w * 64) * 8 : -1,
-      window: w,
-      windowMs: feature.windowMs,
-      filter: filterOf[k]!,
-      field: feature.field === null ? -1 : fields.indexOf(feature.field),
-      operandA: feature.operands[0] ?? -1,
-      operandB: feature.operands[1] ?? -1,
-    };
-  });
+  const beside = plans.slice(1).map(({ layout }, k) => ({ keyPrefix: entityPrefix(names[k + 1]!), layout }));
+  const kept = beside.map(({ layout }, k) => `\nentity ${names[k + 1]}\n${layout.fingerprint}`);
+  const user = plans[0]!.layout;
+  const layout: Layout = { ...user, fingerprint: fingerprintOf(user.fingerprint + kept.join('')), beside };
   return {
     catalogue,
     names: features.map((feature) => feature.name),
     fingerprint: fingerprintOf(features.map(formulaOf).join('\n')),
     layout,
+    entities: names.map((name, e) => ({ name, fields: name.split('+'), layout: e === 0 ? layout : plans[e]!.layout })),
     steps,
   };
 }
 
-function makeLayout(
-  fields: readonly string[],
-  windows: readonly number[],
-  filters: readonly Filter[],
-  measures: readonly number[],
-  features: readonly FeatureDeclaration[],
-  latenessMs: number,
-): Layout {
-  const measureStart = new Int32Array(windows.length + 1);
-  measures.forEach((pair) => measureStart[Math.floor(pair / 64) + 1]!++);
-  for (let w = 0; w < windows.length; w++) measureStart[w + 1]! += measureStart[w]!;
-  return {
-    fingerprint: fingerprintOf(`blob ${BLOB_VERSION}\n${fields.join('\n')}`),
-    filterFingerprint: hash32(filters.map((filter) => filter.text).join('\n'), 0xf117e5),
-    fields,
-    windowsMs: Float64Array.from(windows),
-    latenessMs,
-    lookbackMs: windows[windows.length - 1]!,
-    horizonMs: windows[windows.length - 1]! + latenessMs,
-    filters,
-    measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
-    measureFilter: Int32Array.from(measures, (pair) => pair % 64),
-    measureStart,
-    distinctFields: Uint8Array.from(fields, (field) =>
-      features.some((feature) => feature.aggregate === 'distinct' && feature.field === field) ? 1 : 0,
-    ),
-  };
-}
-
-function fieldsOf(feature: FeatureDeclaration): string[] {
-  const named = feature.where.flatMap((condition) => (condition.kind === 'field' ? [condition.field] : []));
-  return feature.field === null ? named : [feature.field, ...named];
-}
-
-function filterIndex(filters: Filter[], feature: FeatureDeclaration, fields: readonly string[]): number {
-  if (feature.where.length === 0) return 0;
-  const text = feature.where.map(conditionText).sort().join(' and ');
-  const known = filters.findIndex((filter) => filter.text === text);
-  if (known >= 0) return known;
-  const conditions = feature.where.map((condition): FilterCondition => {
-    if (condition.kind === 'amount') return condition;
-    const seed = fieldSeed(condition.field);
-    return {
-      kind: 'field',
-      field: fields.indexOf(condition.field),
-      hashes: condition.values.map((value) => hash32(value, seed)),
-      negate: condition.negate,
-    };
-  });
-  filters.push({ text, conditions });
-  return filters.length - 1;
-}
-
-export function conditionText(condition: WhereCondition): string {
-  if (condition.kind === 'amount') {
-    return `amount_minor in (${condition.overMinor}, ${condition.atMostMinor}]`;
-  }
-  return `${condition.field} ${condition.negate ? 'not in' : 'in'} [${[...condition.values].sort().join(', ')}]`;
+export function entityName(feature: FeatureDeclaration): string {
+  return feature.entity.join('+');
 }
 
 function formulaOf(feature: FeatureDeclaration): string {
@@ -168,6 +76,10 @@ function formulaOf(feature: FeatureDeclaration): string {
     feature.field ?? '',
     feature.operands.join(','),
     where,
+    // Only where there is one: a catalogue that has none keeps its fingerprint.
+    ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
+    ...(entityName(feature) === USER ? [] : [`entity ${entityName(feature)}`]),
+    ...(feature.delayMs === 0 ? [] : [`delay ${feature.delayMs}`]),
   ].join('|');
 }
 
@@ -175,8 +87,4 @@ function fingerprintOf(text: string): string {
   const a = hash40(text, 1).toString(16).padStart(10, '0');
   const b = hash40(text, 2).toString(16).padStart(10, '0');
   return a + b;
-}
-
-function check(count: number, most: number, what: string): void {
-  if (count > most) throw new FraudstreamError('FS_CATALOGUE_INVALID', `${count} ${what}; at most ${most}`);
 }

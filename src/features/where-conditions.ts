@@ -1,39 +1,43 @@
 import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import { didYouMean } from '../domain/suggest.ts';
-import { isValueField, VALUE_FIELDS, type WhereCondition } from './catalogue.ts';
+import { isValueField, LABEL_WORDS, VALUE_FIELDS, type LabelWord, type WhereCondition } from './catalogue.ts';
 import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
 
 /**
  * The conditions of a feature's "where"; a problem is told to `yaml`.
  * @param name of the feature
  * @param allowed whether its aggregate takes conditions
+ * @param key under which they stand
  */
 export function parseWhere(
   yaml: CatalogueYaml,
   field: YamlField | undefined,
   name: string,
   allowed: boolean,
+  key = 'where',
 ): WhereCondition[] {
   if (!field) return [];
   if (!allowed || !isMap(field.node)) {
-    yaml.problem(field.line, allowed ? `${name}: "where" is a map of field: value` : `${name}: no "where" here`);
+    yaml.problem(field.line, allowed ? `${name}: "${key}" is a map of field: value` : `${name}: no "${key}" here`);
     return [];
   }
   const conditions: WhereCondition[] = [];
   for (const pair of field.node.items) {
-    const key = String(isScalar(pair.key) ? pair.key.value : '');
+    const word = String(isScalar(pair.key) ? pair.key.value : '');
     const line = yaml.lineOf(pair.key as Node);
     const value = pair.value as Node | null;
-    if (key === 'amount_minor') {
+    if (word === 'amount_minor') {
       const amount = amountCondition(yaml, value, name, line);
       if (amount) conditions.push(amount);
-    } else if (!isValueField(key)) {
+    } else if (word === 'label') {
+      conditions.push(labelCondition(yaml, value, name, line));
+    } else if (!isValueField(word)) {
       yaml.problem(
         line,
-        `${name}: unknown field "${key}" in where${didYouMean(key, [...VALUE_FIELDS, 'amount_minor'])}`,
+        `${name}: unknown field "${word}" in ${key}${didYouMean(word, [...VALUE_FIELDS, 'amount_minor', 'label'])}`,
       );
     } else {
-      conditions.push(fieldCondition(yaml, key, value, name, line));
+      conditions.push(fieldCondition(yaml, word, value, name, line));
     }
   }
   return conditions;
@@ -45,7 +49,7 @@ function fieldCondition(
   value: Node | null,
   name: string,
   line: number,
-): WhereCondition {
+): Extract<WhereCondition, { kind: 'field' }> {
   let negate = false;
   let node = value;
   if (isMap(value)) {
@@ -61,6 +65,16 @@ function fieldCondition(
     yaml.problem(line, `${name}: ${key} is compared with text (put digits in quotes)`);
   }
   return { kind: 'field', field: key, values, negate };
+}
+
+function labelCondition(yaml: CatalogueYaml, value: Node | null, name: string, line: number): WhereCondition {
+  const { values, negate } = fieldCondition(yaml, 'label', value, name, line);
+  const words = values.flatMap((word) => (word === 'known' ? ['genuine', 'fraud'] : [word]));
+  for (const word of words) {
+    if ((LABEL_WORDS as readonly string[]).includes(word)) continue;
+    yaml.problem(line, `${name}: label is one of ${LABEL_WORDS.join(', ')}, known${didYouMean(word, LABEL_WORDS)}`);
+  }
+  return { kind: 'label', states: LABEL_WORDS.filter((word: LabelWord) => words.includes(word) !== negate) };
 }
 
 function amountCondition(yaml: CatalogueYaml, value: Node | null, name: string, line: number): WhereCondition | null {

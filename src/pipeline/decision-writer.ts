@@ -106,10 +106,14 @@ export class DecisionWriter {
   }
 
   private degradedOf(one: Work, { scored, withoutHistory }: ScoredBatch): string[] {
-    if (one.inexact === 0 && scored && !withoutHistory) return NOTHING;
+    if (one.inexact === 0 && one.othersInexact === null && scored && !withoutHistory) return NOTHING;
     const degraded: string[] = [];
-    this.plan.layout.windowsMs.forEach((windowMs, w) => {
-      if ((one.inexact & (1 << w)) !== 0) degraded.push(`inexact:${describeDuration(windowMs).replace(' ', '')}`);
+    this.plan.entities.forEach(({ name, layout: { windowsMs, delaysMs } }, e) => {
+      const inexact = e === 0 ? one.inexact : (one.othersInexact?.[e - 1] ?? 0);
+      const prefix = e === 0 ? 'inexact:' : `inexact:${name}:`;
+      windowsMs.forEach((windowMs, w) => {
+        if ((inexact & (1 << w)) !== 0) degraded.push(`${prefix}${windowName(windowMs, delaysMs[w]!)}`);
+      });
     });
     if (!scored) degraded.push('model-unavailable');
     if (withoutHistory) degraded.push('no-history');
@@ -158,6 +162,12 @@ export class DecisionWriter {
     }
     return { decision, transaction: one.transaction, features, history };
   }
+}
+
+/** `7d`, `7d-delay-1d` */
+function windowName(windowMs: number, delayMs: number): string {
+  const name = describeDuration(windowMs).replace(' ', '');
+  return delayMs === 0 ? name : `${name}-delay-${describeDuration(delayMs).replace(' ', '')}`;
 }
 
 const NOTHING: string[] = [];

@@ -3,23 +3,19 @@ import { deadLetterOf } from '../codec/dead-letter.ts';
 import type { Policy } from '../decision/policy.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Decision } from '../domain/decision.ts';
-import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
+import { toFraudstreamError } from '../domain/errors.ts';
 import type { Transaction } from '../domain/transaction.ts';
-import { computeFeatures, inexactWindows, windowsBefore } from '../features/compute.ts';
-import { Extractor } from '../features/extract.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
-import { EventView } from '../state/event-view.ts';
-import type { UserHistory } from '../state/history.ts';
-import { measureAsOf } from '../state/measure-as-of.ts';
-import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
 import type { InputBatch, InputRecord, OutputRecord } from '../transport/record.ts';
-import { KIND, classify, isFolded, type Classified, type Kind } from './event-kind.ts';
+import { KIND, type Kind } from './event-kind.ts';
+import { EventMeasurer } from './event-measurer.ts';
 import { DecisionWriter } from './decision-writer.ts';
+import type { LabelFeed } from './label-feed.ts';
 import { emptyReport, type BatchReport } from './report.ts';
 import { Segment } from './segment.ts';
-import type { Work } from './work.ts';
+import { newWork, type Work } from './work.ts';
 
 export interface EngineOptions {
   readonly futureSkewMs: number;
@@ -31,6 +27,8 @@ export interface EnginePorts {
   readonly scorer: Scorer;
   readonly policy: Policy;
   readonly clock: Clock;
+  /** verdicts that come beside the payments; only a run over files has them */
+  readonly labels?: LabelFeed | null;
   /** sees each decision, for reports of a replay */
   readonly watch?: (decision: Decision, transaction: Transaction) => void;
 }
@@ -55,11 +53,7 @@ export class Engine {
   private readonly scorer: Scorer;
   private readonly writer: DecisionWriter;
   private readonly clock: Clock;
-  private readonly options: EngineOptions;
-  private readonly extractor: Extractor;
-  private readonly event: EventView;
-  private readonly measures: Measures;
-  private readonly classified: Classified = { kind: KIND.normal, row: -1 };
+  private readonly measurer: EventMeasurer;
   private readonly segment: Segment;
   private features = new Float64Array(0);
   private rows = new Float32Array(0);
@@ -71,10 +65,7 @@ export class Engine {
     this.scorer = ports.scorer;
     this.writer = new DecisionWriter(plan, { ...ports, modelVersion: ports.scorer.modelVersion });
     this.clock = ports.clock;
-    this.options = options;
-    this.extractor = new Extractor(plan);
-    this.event = new EventView(plan.layout);
-    this.measures = new Measures(plan.layout);
+    this.measurer = new EventMeasurer(plan, options.futureSkewMs, ports.labels ?? null);
     this.segment = new Segment(plan.layout);
   }
 
@@ -92,7 +83,7 @@ export class Engine {
     const work = this.decode(batch.records, outputs, report);
     const decoded = clock.monotonicMs();
     if (histories) {
-      await this.load(work, histories);
+      await this.measurer.load(work, histories);
       report.cacheHits += histories.hits;
       report.cacheMisses += histories.misses;
       histories.hits = 0;
@@ -122,6 +113,7 @@ export class Engine {
     if (histories && batch.records.length > 0) {
       histories.position = batch.records[batch.records.length - 1]!.offset + 1;
     }
+    this.measurer.labels?.count(report);
     report.records = batch.records.length;
     return { outputs, report, lastDecision: work[work.length - 1]?.record.offset ?? -1 };
   }
@@ -130,12 +122,8 @@ export class Engine {
   async foldSilently(records: readonly InputRecord[], histories: PartitionHistories): Promise<void> {
     await this.decoder.prepare(records);
     const work = this.decode(records, null, emptyReport());
-    await this.load(work, histories);
-    for (const one of work) {
-      const entry = one.entry!;
-      this.classifyOne(one, entry.history);
-      if (isFolded(one.kind) && entry.history.fold(this.event)) histories.markDirty(entry);
-    }
+    await this.measurer.load(work, histories);
+    for (const one of work) this.measurer.foldAgain(one, histories);
     if (records.length > 0) histories.position = records[records.length - 1]!.offset + 1;
   }
 
@@ -148,13 +136,14 @@ export class Engine {
     const report = emptyReport();
     await this.decoder.prepare(batch.records);
     const work = this.decode(batch.records, [], report);
-    await this.load(work, histories);
+    await this.measurer.load(work, histories);
     const width = this.plan.steps.length;
     for (let from = 0; from < work.length;) {
       const to = this.measure(work, from, histories, report);
       for (let k = from; k < to; k++) row(work[k]!, this.features.subarray((k - from) * width, (k - from + 1) * width));
       from = to;
     }
+    this.measurer.labels?.count(report);
     report.records = batch.records.length;
     return report;
   }
@@ -165,7 +154,7 @@ export class Engine {
       try {
         if (record.failure) throw record.failure;
         const transaction = this.decoder.decode(record);
-        work.push({ record, transaction, entry: null, kind: KIND.normal, seenBefore: 0, firstOffset: -1, inexact: 0 });
+        work.push(newWork(record, transaction));
       } catch (thrown) {
         const error = toFraudstreamError(thrown);
         if (error.retriable) throw error;
@@ -174,17 +163,6 @@ export class Engine {
       }
     }
     return work;
-  }
-
-  private async load(work: readonly Work[], histories: PartitionHistories): Promise<void> {
-    const entries = await histories.load(work.map((one) => one.transaction.user_id));
-    work.forEach((one, k) => (one.entry = entries[k]!));
-  }
-
-  private classifyOne(one: Work, history: UserHistory): void {
-    this.extractor.extract(one.transaction, one.record.offset, this.event);
-    classify(history, this.event, one.record.timestampMs, this.options.futureSkewMs, this.classified);
-    one.kind = this.classified.kind;
   }
 
   /**
@@ -199,66 +177,18 @@ export class Engine {
     histories: PartitionHistories | null,
     report: BatchReport,
   ): number {
-    const { plan, event, measures } = this;
-    const width = plan.steps.length;
+    const width = this.plan.steps.length;
     this.reserve(work.length - from);
     this.segment.begin();
     for (let k = from; k < work.length; k++) {
       const one = work[k]!;
-      if (!histories) this.measureWithoutHistory(one);
-      else {
-        const entry = one.entry!;
-        if (!this.segment.take(entry, one.transaction.event_time)) return k;
-        const history = entry.history;
-        this.classifyOne(one, history);
-        this.measureOne(one, history);
-        if (isFolded(one.kind)) {
-          history.fold(event);
-          histories.markDirty(entry);
-        }
-      }
-      computeFeatures(plan, event, measures, this.features, (k - from) * width);
-      one.inexact = inexactWindows(measures);
-      if (histories) one.inexact |= windowsBefore(plan.layout.windowsMs, event.timeMs, histories.knownSinceMs);
+      const at = (k - from) * width;
+      if (!histories) this.measurer.withoutHistory(one, this.features, at);
+      else if (!this.segment.take(one.entry!, one.transaction.event_time)) return k;
+      else this.measurer.take(one, histories, this.features, at);
       this.count(one, report);
     }
     return work.length;
-  }
-
-  private measureWithoutHistory(one: Work): void {
-    const { event, measures } = this;
-    this.extractor.extract(one.transaction, one.record.offset, event);
-    const recordMs = one.record.timestampMs;
-    if (recordMs >= 0 && event.timeMs > recordMs + this.options.futureSkewMs) one.kind = KIND.future;
-    measures.reset();
-    for (let field = 0; field < event.hashes.length; field++) {
-      if (event.hashes[field]! < 0) measures.valueLastMs[field] = NaN;
-    }
-  }
-
-  private measureOne(one: Work, history: UserHistory): void {
-    const event = this.event;
-    if (one.kind === KIND.known) {
-      throw new FraudstreamError('FS_STATE_AHEAD', 'a history holds a record that is not decided yet', {
-        topic: one.record.topic,
-        partition: one.record.partition,
-        offset: one.record.offset,
-      });
-    }
-    one.seenBefore = one.record.offset;
-    if (isFolded(one.kind) && history.isInOrder(event.timeMs)) {
-      history.measure(event, this.measures);
-      return;
-    }
-    let row = history.rows.upperBound(event.timeMs);
-    let beforeOffset = Infinity;
-    if (one.kind === KIND.repeat) {
-      row = this.classified.row;
-      beforeOffset = history.rows.offset(row);
-      one.firstOffset = beforeOffset;
-      one.seenBefore = beforeOffset;
-    }
-    measureAsOf(history, event, { row, beforeOffset }, this.measures);
   }
 
   private async score(count: number): Promise<boolean> {
@@ -285,7 +215,7 @@ export class Engine {
     else if (one.kind === KIND.future) report.future++;
     else if (one.kind === KIND.repeat) report.repeated++;
     else if (one.kind === KIND.reused) report.reused++;
-    if (one.inexact !== 0) report.inexact++;
+    if (one.inexact !== 0 || one.othersInexact !== null) report.inexact++;
   }
 
   private reserve(count: number): void {

@@ -15,6 +15,9 @@ export interface BatchReport {
   degraded: number;
   cacheHits: number;
   cacheMisses: number;
+  /** verdicts folded, and those of payments that were not kept any more */
+  labels: number;
+  labelsGone: number;
   readonly deadLetters: Map<ErrorCode, number>;
   /** ms per stage, same order as STAGES */
   readonly stageMs: Float64Array;
@@ -33,6 +36,8 @@ export function emptyReport(): BatchReport {
     degraded: 0,
     cacheHits: 0,
     cacheMisses: 0,
+    labels: 0,
+    labelsGone: 0,
     deadLetters: new Map(),
     stageMs: new Float64Array(STAGES.length),
   };

@@ -1,12 +1,13 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { BLOB_FLAG, BLOB_VERSION, LOCATION_REFS } from './blob-format.ts';
 import { BlobReader } from './blob-io.ts';
+import { readLabel, readMasks, readPendingLabels } from './blob-labels.ts';
 import { Dictionary } from './dictionary.ts';
 import { NO_LOCATION, type EventView } from './event-view.ts';
 import { UserHistory } from './history.ts';
-import { MEASURE, filterMask, type Layout } from './layout.ts';
+import { findLastMatches } from './label-fold.ts';
+import { MEASURE, setMasks, type Layout } from './layout.ts';
 import { emptyPane } from './panes.ts';
-import { Rows } from './rows.ts';
 
 /**
  * @throws FS_STATE_CORRUPT when the bytes are not a history of this layout (the caller has compared the layout
@@ -31,8 +32,11 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
   const storedFilters = reader.u8();
   const storedHorizonMs = reader.varint() * 1_000;
   const lastOffset = reader.varint() - 1;
-  const newestMs = reader.varint();
-  const firstSeenMs = newestMs - reader.varint();
+  const writtenMs = reader.varint();
+  const empty = (flags & BLOB_FLAG.empty) !== 0;
+  const newestMs = empty ? -Infinity : writtenMs;
+  const sinceFirstMs = reader.varint();
+  const firstSeenMs = empty ? Infinity : newestMs - sinceFirstMs;
   let locatedMs = -Infinity;
   let latE7 = 0;
   let lonE7 = 0;
@@ -56,8 +60,8 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
       if (sameFilters || f === 0) filterLast.push(ago === 0 ? -Infinity : newestMs - ago + 1);
     }
   }
-  const dictionary = readDictionary(reader, layout, newestMs, old);
-  const history = new UserHistory(layout, new Rows(layout.fields.length, 8), dictionary);
+  const history = new UserHistory(layout, undefined, readDictionary(reader, layout, newestMs, old));
+  if (layout.labelFilters !== 0) readPendingLabels(reader, history);
   history.lastOffset = lastOffset;
   history.newestMs = newestMs;
   history.firstSeenMs = firstSeenMs;
@@ -66,7 +70,10 @@ function readHistory(reader: BlobReader, layout: Layout, scratch: EventView): Us
   history.locatedLonE7 = lonE7;
   history.dictionaryFloorMs = floorMs;
   history.knownFromMs = knownFromMs;
-  filterLast.forEach((lastMs, f) => (history.filterLastMs[f] = lastMs));
+  filterLast.forEach((lastMs, f) => {
+    history.filterLastMs[f] = lastMs;
+    if ((layout.labelFilters & (1 << f)) !== 0) history.compactedLastMs[f] = lastMs;
+  });
   if (flags & BLOB_FLAG.panes) readPanes(reader, history, sameFilters ? Infinity : 1, storedFilters);
   readRows(reader, history, sameFilters, scratch);
   if ((flags & BLOB_FLAG.filtersUnknown) !== 0) history.filtersKnown = false;
@@ -132,9 +139,17 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     timeMs += reader.varint();
     scratch.timeMs = timeMs;
     scratch.amountMinor = reader.varint();
-    const mask = reader.varint();
-    scratch.filterMask = sameFilters ? (mask << 1) | 1 : 1;
-    rows.set(rows.end++, scratch);
+    if (!rows.labelled) {
+      const mask = reader.varint();
+      scratch.filterMask = sameFilters ? (mask << 1) | 1 : 1;
+      rows.set(rows.end++, scratch);
+      continue;
+    }
+    const row = rows.end++;
+    rows.set(row, scratch);
+    readMasks(reader, rows, row, sameFilters);
+    rows.setTransactionHash(row, reader.u32());
+    readLabel(reader, rows, row);
   }
   const entries = new Uint16Array(fieldCount);
   const locations: number[] = [];
@@ -167,12 +182,14 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     scratch.latE7 = NO_LOCATION;
     scratch.lonE7 = NO_LOCATION;
     if (mayBeLocated && (head & 1) !== 0) readLocation(reader, locations, scratch);
-    scratch.filterMask = filterMask(layout, scratch.hashes, scratch.amountMinor);
+    setMasks(layout, scratch);
     rows.set(row, scratch);
+    if (rows.labelled) readLabel(reader, rows, row);
     for (let f = 0; f < layout.filters.length; f++) {
       if ((scratch.filterMask & (1 << f)) !== 0 && timeMs > history.filterLastMs[f]!) history.filterLastMs[f] = timeMs;
     }
   }
+  if (layout.labelFilters !== 0) findLastMatches(history, layout.labelFilters);
   if (!sameFilters && (detailed < count || history.panes.length > 0)) history.filtersKnown = false;
 }
 

@@ -1,6 +1,7 @@
 import { LIMITS } from '../domain/limits.ts';
 import { BLOB_FLAG, BLOB_VERSION, LOCATION_REFS } from './blob-format.ts';
 import { BlobWriter } from './blob-io.ts';
+import { writeLabel, writeMasks, writePendingLabels } from './blob-labels.ts';
 import type { Dictionary } from './dictionary.ts';
 import { NO_LOCATION } from './event-view.ts';
 import type { UserHistory } from './history.ts';
@@ -13,6 +14,7 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   const { layout, rows, dictionary } = history;
   const old = history.detailStart > rows.start || history.panes.length > 0;
   const horizonMs = history.newestMs - layout.horizonMs;
+  const empty = history.newestMs === -Infinity;
   const located = history.locatedMs > horizonMs;
   const knownFrom = history.knownFromMs > horizonMs;
   const flags =
@@ -21,7 +23,8 @@ export function encodeHistory(history: UserHistory): Uint8Array {
     (old ? BLOB_FLAG.old : 0) |
     (history.panes.length > 0 ? BLOB_FLAG.panes : 0) |
     (history.filtersKnown ? 0 : BLOB_FLAG.filtersUnknown) |
-    (knownFrom ? BLOB_FLAG.knownFrom : 0);
+    (knownFrom ? BLOB_FLAG.knownFrom : 0) |
+    (empty ? BLOB_FLAG.empty : 0);
   writer.reset();
   writer.u8(BLOB_VERSION);
   writer.u8(flags);
@@ -29,8 +32,8 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   writer.u8(layout.filters.length);
   writer.varint(Math.floor(layout.horizonMs / 1_000));
   writer.varint(history.lastOffset + 1);
-  writer.varint(history.newestMs);
-  writer.varint(history.newestMs - history.firstSeenMs);
+  writer.varint(empty ? 0 : history.newestMs);
+  writer.varint(empty ? 0 : history.newestMs - history.firstSeenMs);
   if (located) {
     writer.varint(history.newestMs - history.locatedMs);
     writer.u32(history.locatedLatE7);
@@ -38,9 +41,14 @@ export function encodeHistory(history: UserHistory): Uint8Array {
   }
   if (history.dictionaryFloorMs > -Infinity) writer.varint(history.newestMs - history.dictionaryFloorMs);
   if (knownFrom) writer.varint(history.newestMs - history.knownFromMs);
-  if (old)
-    for (const lastMs of history.filterLastMs) writer.varint(lastMs > horizonMs ? history.newestMs - lastMs + 1 : 0);
+  if (old) {
+    for (let f = 0; f < layout.filters.length; f++) {
+      const kept = (layout.labelFilters & (1 << f)) === 0 ? history.filterLastMs : history.compactedLastMs;
+      writer.varint(kept[f]! > horizonMs ? history.newestMs - kept[f]! + 1 : 0);
+    }
+  }
   const entryIds = writeDictionary(history, dictionary, old);
+  if (layout.labelFilters !== 0) writePendingLabels(writer, history);
   if (history.panes.length > 0) writePanes(history);
   writeRows(history, entryIds);
   return writer.take();
@@ -116,7 +124,12 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     writer.varint(timeMs - previousMs);
     previousMs = timeMs;
     writer.varint(rows.amountMinor(row));
-    writer.varint(rows.filterMask(row) >>> 1);
+    if (!rows.labelled) writer.varint(rows.filterMask(row) >>> 1);
+    else {
+      writeMasks(writer, rows, row);
+      writer.u32(rows.transactionHash(row));
+      writeLabel(writer, rows, row);
+    }
   }
   const locatedFrom = firstKeptLocation(history);
   const locations: number[] = [];
@@ -145,6 +158,7 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
       if ((changed & (1 << (top - field))) !== 0) writer.varint(entryIds[rows.entry(row, field)]!);
     }
     if (located) writeLocation(rows.latE7(row), rows.lonE7(row), locations);
+    if (rows.labelled) writeLabel(writer, rows, row);
   }
 }
 

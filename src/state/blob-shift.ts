@@ -34,6 +34,8 @@ export function lastOffsetOf(blob: Uint8Array): number {
  * Throws FS_INTERNAL for an offset that is beyond the shift.
  */
 export function shiftHistory(history: UserHistory): void {
+  // The label log is co-partitioned: it is another one, too.
+  history.lastLabelOffset = -1;
   if (history.lastOffset < 0) return;
   if (history.lastOffset >= EARLIER_LOG_SHIFT) {
     throw new FraudstreamError('FS_INTERNAL', `offset ${history.lastOffset} is beyond ${EARLIER_LOG_SHIFT}`);

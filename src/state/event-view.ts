@@ -18,6 +18,9 @@ export class EventView {
   latE7 = NO_LOCATION;
   lonE7 = NO_LOCATION;
   filterMask = 1;
+  /** the mask that it will have when it is found to be genuine, or fraud */
+  genuineMask = 1;
+  fraudMask = 1;
   /** per field of the layout: 32-bit hash, -1 = null */
   readonly hashes: Float64Array;
 

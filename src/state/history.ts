@@ -1,10 +1,12 @@
 import { LIMITS } from '../domain/limits.ts';
 import { Dictionary } from './dictionary.ts';
 import { NO_LOCATION, type EventView } from './event-view.ts';
-import { EXACT_SQUARE_LIMIT, MEASURE, type Layout } from './layout.ts';
+import { findLastMatches } from './label-fold.ts';
+import { EXACT_SQUARE_LIMIT, type Layout } from './layout.ts';
 import type { Measures } from './measures.ts';
-import { measureValues } from './measure-values.ts';
-import { addToPane, addPanes, compact, type Pane } from './panes.ts';
+import { measureInOrder } from './measure-in-order.ts';
+import { addToPane, compact, rowsMax, type Pane } from './panes.ts';
+import { PendingLabels } from './pending-labels.ts';
 import { Rows } from './rows.ts';
 import { shrinkDictionary } from './dictionary-shrink.ts';
 import { WindowTotals } from './window-totals.ts';
@@ -14,7 +16,8 @@ import { WindowTotals } from './window-totals.ts';
  * A window of length L holds at time t exactly the events in (t - L, t]. O(1) amortised per event in event-time order;
  * late events are measured by `measureAsOf`.
  *
- * A fold depends on the folded events alone, in offset order: never on when it was loaded, stored or measured.
+ * A fold depends on the folded events alone, in offset order: never on when it was loaded, stored or measured, nor on when
+ * verdicts came between them (`foldLabel`).
  */
 export class UserHistory {
   readonly layout: Layout;
@@ -27,6 +30,10 @@ export class UserHistory {
   firstSeenMs = Infinity;
   /** input offset of the last folded event: a fold at or below it was done before */
   lastOffset = -1;
+  /** place in the label log of the last folded verdict */
+  lastLabelOffset = -1;
+  /** verdicts that came before their payments */
+  readonly pendingLabels = new PendingLabels();
   /** distinct values last seen at or before this were dropped for want of room */
   dictionaryFloorMs = -Infinity;
   /** what happened at or before this was dropped under a catalogue with shorter windows */
@@ -34,6 +41,8 @@ export class UserHistory {
   /** false when rows without details were filtered by other filters than the layout's */
   filtersKnown = true;
   readonly filterLastMs: Float64Array;
+  /** per filter that asks for verdicts: event time of its last match in the panes; empty when there is no such filter */
+  readonly compactedLastMs: Float64Array;
   locatedMs = -Infinity;
   locatedLatE7 = 0;
   locatedLonE7 = 0;
@@ -42,21 +51,24 @@ export class UserHistory {
   private readonly totals: WindowTotals;
   private readonly detailRowsMax: number;
 
-  constructor(layout: Layout, rows = new Rows(layout.fields.length), dictionary = new Dictionary()) {
+  constructor(layout: Layout, rows = newRows(layout), dictionary = new Dictionary()) {
     this.layout = layout;
     this.rows = rows;
     this.dictionary = dictionary;
     this.detailRowsMax = detailRowsMax(layout.fields.length);
     // One buffer for both: what costs with many users is the number of buffers.
     const filters = layout.filters.length;
-    const buffer = new ArrayBuffer(filters * 8 + WindowTotals.bytesFor(layout));
+    const compacted = layout.labelFilters === 0 ? 0 : filters;
+    const buffer = new ArrayBuffer((filters + compacted) * 8 + WindowTotals.bytesFor(layout));
     this.filterLastMs = new Float64Array(buffer, 0, filters).fill(-Infinity);
-    this.totals = new WindowTotals(layout, rows, buffer, filters * 8);
+    this.compactedLastMs = new Float64Array(buffer, filters * 8, compacted).fill(-Infinity);
+    this.totals = new WindowTotals(layout, rows, buffer, (filters + compacted) * 8);
   }
 
   /** Approximate resident size, for the cache's bound. */
   get bytes(): number {
-    return this.rows.bytes + this.dictionary.bytes + this.totals.values.byteLength + 900 + this.panes.length * 600;
+    const parts = this.rows.bytes + this.dictionary.bytes + this.totals.values.byteLength;
+    return parts + 1_000 + this.panes.length * 600 + this.pendingLabels.size * 80;
   }
 
   /** First row that still has its details (all fields), not only time, amount and filters. */
@@ -99,45 +111,7 @@ export class UserHistory {
    * The history as of `event.timeMs`, for an event that is in order and will be folded next: moves the windows' tails.
    */
   measure(event: EventView, out: Measures): void {
-    const { layout, totals } = this;
-    const timeMs = event.timeMs;
-    if (this.isForgottenAt(timeMs)) {
-      out.reset();
-      for (let field = 0; field < event.hashes.length; field++) {
-        if (event.hashes[field]! < 0) out.valueLastMs[field] = NaN;
-      }
-      return;
-    }
-    totals.bringTo(timeMs, this.newestMs);
-    const values = out.values;
-    values.set(totals.values);
-    out.inexactWindows = this.incompleteWindows(timeMs);
-    out.inexactDistinct = out.inexactWindows;
-    if (this.panes.length > 0) {
-      for (let m = 0, at = 0; at < values.length; m++, at += MEASURE.stride) {
-        const w = layout.measureWindow[m]!;
-        const fromMs = timeMs - layout.windowsMs[w]!;
-        if (this.panes[this.panes.length - 1]!.lastMs <= fromMs) continue;
-        if (addPanes(this.panes, layout.measureFilter[m]!, fromMs, timeMs, values, at)) out.inexactWindows |= 1 << w;
-      }
-    }
-    measureValues(this, event, out);
-    const lookbackFromMs = timeMs - layout.lookbackMs;
-    out.previousMs = this.newestMs > lookbackFromMs ? this.newestMs : -Infinity;
-    out.firstSeenMs = this.firstSeenMs;
-    out.locatedMs = this.locatedMs > lookbackFromMs ? this.locatedMs : -Infinity;
-    out.locatedLatE7 = this.locatedLatE7;
-    out.locatedLonE7 = this.locatedLonE7;
-    for (let f = 0; f < out.filterLastMs.length; f++) {
-      const lastMs = this.filterLastMs[f]!;
-      out.filterLastMs[f] = lastMs > lookbackFromMs ? lastMs : -Infinity;
-    }
-  }
-
-  /** Bit w: window w reaches back to what was dropped under a catalogue with shorter windows. */
-  incompleteWindows(timeMs: number): number {
-    if (this.knownFromMs === -Infinity) return 0;
-    return this.layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < this.knownFromMs ? bits | (1 << w) : bits), 0);
+    measureInOrder(this, this.totals, event, out);
   }
 
   /**
@@ -156,18 +130,18 @@ export class UserHistory {
       this.newestMs = timeMs;
     }
     if (timeMs < this.firstSeenMs) this.firstSeenMs = timeMs;
-    this.insertRow(event, inOrder);
+    const mask = this.insertRow(event, inOrder);
     if (event.latE7 !== NO_LOCATION && timeMs >= this.locatedMs) {
       this.locatedMs = timeMs;
       this.locatedLatE7 = event.latE7;
       this.locatedLonE7 = event.lonE7;
     }
     for (let f = 0; f < this.filterLastMs.length; f++) {
-      if ((event.filterMask & (1 << f)) !== 0 && timeMs > this.filterLastMs[f]!) this.filterLastMs[f] = timeMs;
+      if ((mask & (1 << f)) !== 0 && timeMs > this.filterLastMs[f]!) this.filterLastMs[f] = timeMs;
     }
     this.expire();
     if (!this.filtersKnown && this.detailStart === rows.start && this.panes.length === 0) this.filtersKnown = true;
-    if (rows.length > LIMITS.rowsMax) this.compact();
+    if (rows.length > rowsMax(this.layout)) this.compact();
     return true;
   }
 
@@ -178,11 +152,26 @@ export class UserHistory {
     if (!compact(rows, this.panes, layout)) return;
     for (let row = before; row < rows.start; row++) {
       if (rows.amountMinor(row) >= EXACT_SQUARE_LIMIT) this.dropLarge();
+      if (layout.labelFilters !== 0) this.noteCompacted(rows.timeMs(row), rows.unlabelledMask(row));
     }
     this.totals.dropped();
+    if (layout.labelFilters === 0) return;
+    this.pendingLabels.expire(this.panes[this.panes.length - 1]!.lastMs);
+    findLastMatches(this, layout.labelFilters);
   }
 
-  private insertRow(event: EventView, inOrder: boolean): void {
+  private noteCompacted(timeMs: number, mask: number): void {
+    const last = this.compactedLastMs;
+    for (let f = 0; f < last.length; f++) if ((mask & (1 << f)) !== 0 && timeMs > last[f]!) last[f] = timeMs;
+  }
+
+  /** After a verdict has changed a row's filter mask. */
+  relabelled(row: number, maskBefore: number): void {
+    this.totals.relabelled(row, maskBefore);
+  }
+
+  /** @returns the filters that it matches, with the verdict that is known of it */
+  private insertRow(event: EventView, inOrder: boolean): number {
     const rows = this.rows;
     const timeMs = event.timeMs;
     const oldestPane = this.panes[this.panes.length - 1];
@@ -194,13 +183,18 @@ export class UserHistory {
         const entry = this.touch(field, event.hashes[field]!, timeMs);
         if (entry !== 0) this.dictionary.noteOld(entry, timeMs);
       }
-      return;
+      this.noteCompacted(timeMs, event.filterMask);
+      return event.filterMask;
     }
     const wanted = rows.upperBound(timeMs);
     const startBefore = rows.start;
     const row = rows.insert(wanted);
     const moved = startBefore - rows.start;
     rows.set(row, event);
+    if (this.pendingLabels.size > 0) {
+      const label = this.pendingLabels.take(timeMs, event.transactionHash >>> 0);
+      if (label) rows.setLabel(row, label.label, label.labelledAtS);
+    }
     // What the memory held before must not be taken for entries if a touch rebuilds the dictionary.
     for (let field = 0; field < rows.fieldCount; field++) rows.setEntry(row, field, 0);
     for (let field = 0; field < rows.fieldCount; field++) {
@@ -212,7 +206,9 @@ export class UserHistory {
       this.large++;
       this.totals.invalidate();
     }
-    this.totals.inserted(event, this.newestMs, moved);
+    const mask = rows.filterMask(row);
+    this.totals.inserted(event, mask, this.newestMs, moved);
+    return mask;
   }
 
   /** A row that has no details any more: the values' times stay. */
@@ -250,6 +246,7 @@ export class UserHistory {
       rows.start++;
     }
     while (this.panes.length > 0 && this.panes[0]!.lastMs <= untilMs) this.panes.shift();
+    this.pendingLabels.expire(untilMs);
   }
 
   private dropLarge(): void {
@@ -266,6 +263,7 @@ export class UserHistory {
     this.knownFromMs = -Infinity;
     this.filtersKnown = true;
     this.filterLastMs.fill(-Infinity);
+    this.compactedLastMs.fill(-Infinity);
     this.firstSeenMs = Infinity;
     this.newestMs = -Infinity;
     this.locatedMs = -Infinity;
@@ -281,6 +279,10 @@ export class UserHistory {
     }
     this.totals.invalidate();
   }
+}
+
+function newRows(layout: Layout): Rows {
+  return new Rows(layout.fields.length, 8, layout.labelFilters !== 0);
 }
 
 /** Rows with details refer to at most three quarters of the dictionary: there is always something to forget. */

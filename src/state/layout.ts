@@ -1,3 +1,5 @@
+import type { EventView } from './event-view.ts';
+
 /**
  * What the state keeps of an event, and what it is asked for: the compiled form of a catalogue, as far as the
  * history needs it. Pure data; made by `features/plan.ts`.
@@ -9,20 +11,28 @@ export interface Layout {
   readonly filterFingerprint: number;
   /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order */
   readonly fields: readonly string[];
-  /** ascending, ms, distinct */
+  /** lengths in ms: first the windows without a delay, ascending, then those with one; (length, delay) is distinct */
   readonly windowsMs: Float64Array;
+  /** per window, ms: at time t it holds (t - delay - length, t - delay] */
+  readonly delaysMs: Float64Array;
+  /** number of windows without a delay; they come first, and only they have distinct counts */
+  readonly plainWindows: number;
   readonly latenessMs: number;
-  /** longest window: what is older than this, seen from an event, is not seen */
+  /** longest window with its delay: what is older than this, seen from an event, is not seen */
   readonly lookbackMs: number;
-  /** longest window + allowed lateness: nothing older than this, seen from the newest event, is kept */
+  /** lookback + allowed lateness: nothing older than this, seen from the newest event, is kept */
   readonly horizonMs: number;
   /** filter 0 matches every event */
   readonly filters: readonly Filter[];
+  /** bit f: filter f asks for the verdict on a payment; 0 = none does, and rows have none */
+  readonly labelFilters: number;
   /** (window, filter) pairs that features use, ordered by window; parallel arrays */
   readonly measureWindow: Int32Array;
   readonly measureFilter: Int32Array;
   /** measures of window w: [measureStart[w], measureStart[w + 1]) */
   readonly measureStart: Int32Array;
+  /** of the entities whose histories stand beside the users'; empty but in the users' layout */
+  readonly beside: readonly { readonly keyPrefix: string; readonly layout: Layout }[];
   /** 1 where a feature counts distinct values of the field */
   readonly distinctFields: Uint8Array;
 }
@@ -35,7 +45,25 @@ export interface Filter {
 
 export type FilterCondition =
   | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
-  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number };
+  | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number }
+  /** bit s: matches when LABEL is s */
+  | { readonly kind: 'label'; readonly states: number };
+
+/** What is known of a payment. */
+export const LABEL = { unknown: 0, genuine: 1, fraud: 2 } as const;
+export type LabelState = (typeof LABEL)[keyof typeof LABEL];
+
+/** Bit w is set where window w, seen from `timeMs`, reaches back to before `sinceMs` (0 = the beginning of all). */
+export function windowsBefore(
+  { windowsMs, delaysMs }: Pick<Layout, 'windowsMs' | 'delaysMs'>,
+  timeMs: number,
+  sinceMs: number,
+): number {
+  if (sinceMs <= 0) return 0;
+  let bits = 0;
+  for (let w = 0; w < windowsMs.length; w++) if (timeMs - delaysMs[w]! - windowsMs[w]! < sinceMs) bits |= 1 << w;
+  return bits;
+}
 
 /** Columns of one measure: count, sum in two limbs of 2^26, sum of squares in limbs of 2^18, extremes. */
 export const MEASURE = { count: 0, sumHi: 1, sumLo: 2, ll: 3, hl: 4, hh: 5, min: 6, max: 7, stride: 8 } as const;
@@ -46,9 +74,11 @@ export const EXACT_SQUARE_LIMIT = 2 ** 36;
 const LIMB_SUM = 2 ** 26;
 const LIMB_SQUARE = 2 ** 18;
 
-function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boolean {
+function matches(filter: Filter, hashes: Float64Array, amountMinor: number, label: LabelState): boolean {
   for (const condition of filter.conditions) {
-    if (condition.kind === 'amount') {
+    if (condition.kind === 'label') {
+      if ((condition.states & (1 << label)) === 0) return false;
+    } else if (condition.kind === 'amount') {
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
     } else {
       const known = condition.hashes.includes(hashes[condition.field]!);
@@ -59,11 +89,25 @@ function matches(filter: Filter, hashes: Float64Array, amountMinor: number): boo
 }
 
 /** Bit f is set where filter f matches. */
-export function filterMask(layout: Layout, hashes: Float64Array, amountMinor: number): number {
+export function filterMask(
+  layout: Layout,
+  hashes: Float64Array,
+  amountMinor: number,
+  label: LabelState = LABEL.unknown,
+): number {
   let mask = 1;
   const filters = layout.filters;
-  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor)) mask |= 1 << f;
+  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor, label)) mask |= 1 << f;
   return mask;
+}
+
+/** The masks of an event whose fields are filled in. */
+export function setMasks(layout: Layout, event: EventView): void {
+  const { hashes, amountMinor } = event;
+  event.filterMask = filterMask(layout, hashes, amountMinor);
+  if (layout.labelFilters === 0) return;
+  event.genuineMask = filterMask(layout, hashes, amountMinor, LABEL.genuine);
+  event.fraudMask = filterMask(layout, hashes, amountMinor, LABEL.fraud);
 }
 
 /** Adds (sign 1) or takes away (sign -1) one amount; extremes are the caller's. */

@@ -1,6 +1,6 @@
 import { NO_LOCATION, type EventView } from './event-view.ts';
 import type { UserHistory } from './history.ts';
-import { MEASURE, addAmount } from './layout.ts';
+import { MEASURE, addAmount, windowsBefore } from './layout.ts';
 import type { Measures } from './measures.ts';
 import { addPanes } from './panes.ts';
 import { LIMITS } from '../domain/limits.ts';
@@ -33,7 +33,7 @@ export function measureAsOf(history: UserHistory, event: EventView, seen: AsOf, 
   findLocation(history, event, seen, out);
   out.firstSeenMs = firstSeen(history, timeMs, seen);
   if (!history.filtersKnown) out.inexactWindows = (1 << layout.windowsMs.length) - 1;
-  const unsure = history.incompleteWindows(timeMs) | unsureOfRepeat(history, timeMs, seen);
+  const unsure = windowsBefore(layout, timeMs, history.knownFromMs) | unsureOfRepeat(history, timeMs, seen);
   out.inexactWindows |= unsure;
   out.inexactDistinct |= unsure;
   if (out.previousMs === -Infinity && rows.start >= seen.row) {
@@ -61,7 +61,7 @@ function unsureOfRepeat(history: UserHistory, timeMs: number, seen: AsOf): numbe
   const droppedMs =
     history.firstSeenMs <= history.newestMs - layout.horizonMs ? history.newestMs - layout.horizonMs : -Infinity;
   const fromMs = Math.max(sureFromMs, droppedMs);
-  return layout.windowsMs.reduce((bits, ms, w) => (timeMs - ms < fromMs ? bits | (1 << w) : bits), 0);
+  return windowsBefore(layout, timeMs, fromMs);
 }
 
 function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
@@ -88,7 +88,7 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
     if (row >= detailStart && rows.offset(row) >= seen.beforeOffset) continue;
     const rowMs = rows.timeMs(row);
     if (rowMs <= lookbackFromMs) break;
-    while (w < windows.length && rowMs <= event.timeMs - windows[w]!) close();
+    while (w < layout.plainWindows && rowMs <= event.timeMs - windows[w]!) close();
     const mask = rows.filterMask(row);
     const amountMinor = rows.amountMinor(row);
     if (out.previousMs === -Infinity) out.previousMs = rowMs;
@@ -100,19 +100,18 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
       if (amountMinor > running[at + MEASURE.max]!) running[at + MEASURE.max] = amountMinor;
     }
   }
-  while (w < windows.length) close();
+  while (w < layout.plainWindows) close();
+  for (; w < windows.length; w++) scanDelayed(history, event, seen, w, out.values);
   if (panes.length === 0) return;
   for (let m = 0, at = 0; at < out.values.length; m++, at += stride) {
     const window = layout.measureWindow[m]!;
-    const cut = addPanes(
-      panes,
-      layout.measureFilter[m]!,
-      event.timeMs - windows[window]!,
-      event.timeMs,
-      out.values,
-      at,
-    );
-    if (cut) out.inexactWindows |= 1 << window;
+    const untilMs = event.timeMs - layout.delaysMs[window]!;
+    const filter = layout.measureFilter[m]!;
+    const fromMs = untilMs - windows[window]!;
+    const cut = addPanes(panes, filter, fromMs, untilMs, out.values, at);
+    // panes know no verdicts
+    const unlabelled = (layout.labelFilters & (1 << filter)) !== 0 && panes[panes.length - 1]!.lastMs > fromMs;
+    if (cut || unlabelled) out.inexactWindows |= 1 << window;
   }
   for (let f = 1; f < layout.filters.length; f++) {
     if (out.filterLastMs[f]! > -Infinity) continue;
@@ -123,6 +122,26 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
   }
 }
 
+/** The measures of window w, which has a delay. */
+function scanDelayed(history: UserHistory, event: EventView, seen: AsOf, w: number, values: Float64Array): void {
+  const { layout, rows, detailStart } = history;
+  const untilMs = event.timeMs - layout.delaysMs[w]!;
+  const fromMs = untilMs - layout.windowsMs[w]!;
+  for (let row = Math.min(seen.row, rows.upperBound(untilMs)) - 1; row >= rows.start; row--) {
+    if (row >= detailStart && rows.offset(row) >= seen.beforeOffset) continue;
+    if (rows.timeMs(row) <= fromMs) return;
+    const mask = rows.filterMask(row);
+    const amountMinor = rows.amountMinor(row);
+    for (let m = layout.measureStart[w]!; m < layout.measureStart[w + 1]!; m++) {
+      if ((mask & (1 << layout.measureFilter[m]!)) === 0) continue;
+      const at = m * MEASURE.stride;
+      addAmount(values, at, amountMinor, 1);
+      if (amountMinor < values[at + MEASURE.min]!) values[at + MEASURE.min] = amountMinor;
+      if (amountMinor > values[at + MEASURE.max]!) values[at + MEASURE.max] = amountMinor;
+    }
+  }
+}
+
 /**
  * Values seen in each window: from the rows with details, newest first; beyond them from the time of the last row with
  * the value. An event older than all details is answered as of the oldest detail: the nearest time that is known.
@@ -130,7 +149,7 @@ function scanAmounts(history: UserHistory, event: EventView, seen: AsOf, out: Me
 function scanValues(history: UserHistory, event: EventView, seen: AsOf, out: Measures): void {
   const { layout, rows, dictionary } = history;
   const windows = layout.windowsMs;
-  const windowCount = windows.length;
+  const windowCount = layout.plainWindows;
   const detailStart = history.detailStart;
   const entries = event.hashes.map((hash, field) => (hash < 0 ? 0 : dictionary.find(field, hash)));
   const oldestDetailMs = detailStart < rows.end ? rows.timeMs(detailStart) : Infinity;

@@ -9,12 +9,12 @@ const PER_FIELD = 1 / 2 ** 32;
 export function measureValues(history: UserHistory, event: EventView, out: Measures): void {
   const { layout, dictionary } = history;
   const windows = layout.windowsMs;
-  const windowCount = windows.length;
+  const windowCount = layout.plainWindows;
   const distinct = out.distinct;
   distinct.fill(0);
   const timeMs = event.timeMs;
   const counted = layout.distinctFields;
-  const longestMs = windows[windowCount - 1]!;
+  const longestMs = windowCount === 0 ? 0 : windows[windowCount - 1]!;
   // The hottest loop of the engine: one turn per value that the user has had.
   const { lastMs: seenMs, keys, size } = dictionary;
   for (let entry = 1; entry <= size; entry++) {

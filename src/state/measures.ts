@@ -7,7 +7,7 @@ import { MEASURE, type Layout } from './layout.ts';
 export class Measures {
   /** `layout.measureWindow.length` × MEASURE.stride; min = Infinity and max = -Infinity when empty */
   readonly values: Float64Array;
-  /** field-major: distinct[field × windows + window] */
+  /** field-major: distinct[field × windows without a delay + window] */
   readonly distinct: Float64Array;
   /** per field: event time at which the current value was last seen, -Infinity = never, NaN = value is null */
   readonly valueLastMs: Float64Array;
@@ -27,7 +27,7 @@ export class Measures {
 
   constructor(layout: Layout) {
     this.values = new Float64Array(layout.measureWindow.length * MEASURE.stride);
-    this.distinct = new Float64Array(layout.fields.length * layout.windowsMs.length);
+    this.distinct = new Float64Array(layout.fields.length * layout.plainWindows);
     this.valueLastMs = new Float64Array(layout.fields.length);
     this.filterLastMs = new Float64Array(layout.filters.length);
   }

@@ -40,14 +40,22 @@ export function addToPane(pane: Pane, timeMs: number, amountMinor: number, mask:
   }
 }
 
-/** Moves the oldest rows into panes once there are more than fit. A function of the folded events alone. */
+/** Rows that are kept one by one. */
+export function rowsMax(layout: Layout): number {
+  return layout.labelFilters === 0 ? LIMITS.rowsMax : LIMITS.labelledRowsMax;
+}
+
+/**
+ * Moves the oldest rows into panes once there are more than fit. A function of the folded events alone: a verdict on what is in
+ * a pane cannot be found any more, so that verdicts which came before are forgotten, too.
+ */
 export function compact(rows: Rows, panes: Pane[], layout: Layout): boolean {
-  if (rows.length <= LIMITS.rowsMax) return false;
+  if (rows.length <= rowsMax(layout)) return false;
   for (let taken = 0; taken < ROWS_PER_COMPACTION; taken += ROWS_PER_PANE) {
     const pane = emptyPane(layout);
     for (let k = 0; k < ROWS_PER_PANE; k++) {
       const row = rows.start++;
-      addToPane(pane, rows.timeMs(row), rows.amountMinor(row), rows.filterMask(row));
+      addToPane(pane, rows.timeMs(row), rows.amountMinor(row), rows.unlabelledMask(row));
     }
     panes.push(pane);
   }

@@ -2,7 +2,7 @@ import { FraudstreamError } from '../domain/errors.ts';
 import { decodeHistory } from './blob-decode.ts';
 import { encodeHistory } from './blob-encode.ts';
 import { HistoryCache, type CacheBudget, type CacheEntry } from './cache.ts';
-import { EventView } from './event-view.ts';
+import { KeyedLayouts } from './entity-keys.ts';
 import { UserHistory } from './history.ts';
 import type { Layout } from './layout.ts';
 import type { PartitionStore } from './store.ts';
@@ -20,7 +20,7 @@ export class PartitionHistories {
   private readonly layout: Layout;
   private readonly store: PartitionStore;
   private readonly cache: HistoryCache;
-  private readonly scratch: EventView;
+  private readonly layouts: KeyedLayouts;
   /** what the store must hold: the last flushed watermark, and the one on its way (null = none yet) */
   private storedWatermark: number | null = null;
   private flyingWatermark: number | null = null;
@@ -38,7 +38,7 @@ export class PartitionHistories {
     this.layout = layout;
     this.store = store;
     this.cache = new HistoryCache(budget);
-    this.scratch = new EventView(layout);
+    this.layouts = new KeyedLayouts(layout);
   }
 
   get watermark(): number | null {
@@ -114,8 +114,9 @@ export class PartitionHistories {
    * change it; but a server that fails over once more may lose it and keep the watermark. So it is written again, below the next one.
    */
   private take(key: string, blob: Uint8Array | null, watermark: number): CacheEntry {
-    if (blob === null) return this.cache.add(key, new UserHistory(this.layout));
-    const history = decodeHistory(blob, this.layout, this.scratch);
+    const { layout, scratch } = this.layouts.of(key);
+    if (blob === null) return this.cache.add(key, new UserHistory(layout));
+    const history = decodeHistory(blob, layout, scratch);
     const entry = this.cache.add(key, history);
     if (history.lastOffset >= watermark) this.cache.markDirty(entry);
     return entry;

@@ -1,5 +1,7 @@
 import { EventView, NO_LOCATION } from './event-view.ts';
 import type { UserHistory } from './history.ts';
+import { applyLabel } from './label-fold.ts';
+import { LABEL, type LabelState } from './layout.ts';
 
 /**
  * One history from two of the same user that were kept apart: the partition of a user has changed, and payments were decided
@@ -19,13 +21,17 @@ export function mergeHistories(a: UserHistory, b: UserHistory): UserHistory {
   for (let row = into.detailStart; row < into.rows.end; row++) known.add(identityOf(into, row));
   const event = new EventView(layout);
   for (let row = from.detailStart; row < from.rows.end; row++) {
-    if (known.has(identityOf(from, row)) || from.rows.timeMs(row) <= into.newestMs - layout.horizonMs) continue;
-    viewOf(from, row, event);
-    // it was compared when it was decided: here only its place in time counts
-    into.lastOffset = -Infinity;
-    into.fold(event);
+    if (from.rows.timeMs(row) <= into.newestMs - layout.horizonMs) continue;
+    if (!known.has(identityOf(from, row))) {
+      viewOf(from, row, event);
+      // it was compared when it was decided: here only its place in time counts
+      into.lastOffset = -Infinity;
+      into.fold(event);
+    }
+    takeLabel(into, from, row);
   }
   into.lastOffset = lastOffset;
+  takeLabels(into, from);
   into.knownFromMs = Math.max(into.knownFromMs, from.knownFromMs, withoutDetailsMs(from));
   into.dictionaryFloorMs = Math.max(into.dictionaryFloorMs, from.dictionaryFloorMs);
   into.firstSeenMs = Math.min(into.firstSeenMs, from.firstSeenMs);
@@ -35,7 +41,26 @@ export function mergeHistories(a: UserHistory, b: UserHistory): UserHistory {
 
 function keepOffset(kept: UserHistory, left: UserHistory): UserHistory {
   kept.lastOffset = Math.max(kept.lastOffset, left.lastOffset);
+  takeLabels(kept, left);
   return kept;
+}
+
+/** A row takes its verdict with it. */
+function takeLabel(into: UserHistory, { rows }: UserHistory, row: number): void {
+  if (!rows.labelled) return;
+  const label = rows.label(row) as LabelState;
+  if (label === LABEL.unknown) return;
+  applyLabel(into, {
+    timeMs: rows.timeMs(row),
+    transactionHash: rows.transactionHash(row) >>> 0,
+    label,
+    labelledAtS: rows.labelledAtS(row),
+  });
+}
+
+function takeLabels(into: UserHistory, from: UserHistory): void {
+  into.lastLabelOffset = Math.max(into.lastLabelOffset, from.lastLabelOffset);
+  for (const label of from.pendingLabels.labels) applyLabel(into, label);
 }
 
 /** What would be lost if it were the one that is folded into the other. */
@@ -62,7 +87,11 @@ function viewOf({ rows, dictionary }: UserHistory, row: number, out: EventView):
   out.contentHash = rows.contentHash(row);
   out.latE7 = rows.latE7(row);
   out.lonE7 = out.latE7 === NO_LOCATION ? NO_LOCATION : rows.lonE7(row);
-  out.filterMask = rows.filterMask(row);
+  out.filterMask = rows.unlabelledMask(row);
+  if (rows.labelled) {
+    out.genuineMask = rows.maskIf(row, LABEL.genuine);
+    out.fraudMask = rows.maskIf(row, LABEL.fraud);
+  }
   for (let field = 0; field < rows.fieldCount; field++) {
     const entry = rows.entry(row, field);
     out.hashes[field] = entry === 0 ? -1 : dictionary.hashOf(entry);

@@ -1,7 +1,8 @@
 import { decodeHistory } from './blob-decode.ts';
 import { encodeHistory } from './blob-encode.ts';
 import { lastOffsetOf, shiftBlob } from './blob-shift.ts';
-import { EventView } from './event-view.ts';
+import { KeyedLayouts } from './entity-keys.ts';
+import type { EventView } from './event-view.ts';
 import type { Layout } from './layout.ts';
 import { mergeHistories } from './rekey-merge.ts';
 import { loadHistories, PARTIAL_NOTE } from './snapshot-load.ts';
@@ -45,7 +46,7 @@ export async function stageHistories(
 ): Promise<RekeyCounts> {
   const { layout } = rules;
   const { fingerprint } = layout;
-  const scratch = new EventView(layout);
+  const layouts = new KeyedLayouts(layout);
   const counts: RekeyCounts = { users: 0, moved: 0, merged: 0, bytes: 0 };
   for (const stage of stages) await loadHistories(stage, nothing(), { watermark: 0, fingerprint, note: PARTIAL_NOTE });
   for (const { partition, store } of sources) {
@@ -55,7 +56,8 @@ export async function stageHistories(
         const shifts = rules.isShifted(partition, target);
         const keys = blobs.map(({ key }) => key);
         const present = await stage.load(keys);
-        const written = blobs.map(({ blob }, k) => {
+        const written = blobs.map(({ key, blob }, k) => {
+          const { layout, scratch } = layouts.of(key);
           counts.users++;
           counts.bytes += blob.length;
           if (shifts && lastOffsetOf(blob) >= 0) counts.moved++;

@@ -1,4 +1,5 @@
 import type { EventView } from './event-view.ts';
+import { LABEL } from './layout.ts';
 
 /**
  * A user's raw events, sorted by (event time, offset), in one buffer. Rows live in [start, end); dropping the oldest moves
@@ -6,10 +7,12 @@ import type { EventView } from './event-view.ts';
  *
  * What is read together lies together, since with many users every look is a cache miss: time, amount and offset of a
  * row (float64), its coordinates, content hash and filter mask (int32), its dictionary entries (uint16). Transaction
- * hashes are a column of their own: they are searched.
+ * hashes are a column of their own: they are searched. Where filters ask for verdicts, a row has one, and the filters'
+ * answers for each that it may have.
  */
 export class Rows {
   readonly fieldCount: number;
+  readonly labelled: boolean;
   capacity: number;
   start = 0;
   end = 0;
@@ -19,14 +22,19 @@ export class Rows {
   i: Int32Array;
   /** rows of one entry per field */
   d: Uint16Array;
+  /** rows of the filter mask per LABEL state, the state and the second of its verdict; empty when no filter asks for labels */
+  l: Int32Array;
 
-  constructor(fieldCount: number, capacity = 8) {
+  constructor(fieldCount: number, capacity = 8, labelled = false) {
     this.fieldCount = fieldCount;
     this.capacity = capacity;
-    const buffer = new ArrayBuffer(bytesFor(fieldCount, capacity));
+    this.labelled = labelled;
+    const buffer = new ArrayBuffer(bytesFor(fieldCount, capacity, labelled));
+    const labelBytes = labelled ? capacity * LABEL_STRIDE * 4 : 0;
     this.f = new Float64Array(buffer, 0, capacity * 4);
     this.i = new Int32Array(buffer, capacity * 32, capacity * 4);
-    this.d = new Uint16Array(buffer, capacity * 48, capacity * fieldCount);
+    this.l = new Int32Array(buffer, capacity * 48, labelBytes / 4);
+    this.d = new Uint16Array(buffer, capacity * 48 + labelBytes, capacity * fieldCount);
   }
 
   get length(): number {
@@ -34,7 +42,7 @@ export class Rows {
   }
 
   get bytes(): number {
-    return bytesFor(this.fieldCount, this.capacity) + 480;
+    return bytesFor(this.fieldCount, this.capacity, this.labelled) + 480;
   }
 
   timeMs(row: number): number {
@@ -53,6 +61,10 @@ export class Rows {
     return this.f[3 * this.capacity + row]!;
   }
 
+  setTransactionHash(row: number, hash: number): void {
+    this.f[3 * this.capacity + row] = hash;
+  }
+
   latE7(row: number): number {
     return this.i[4 * row]!;
   }
@@ -67,6 +79,38 @@ export class Rows {
 
   filterMask(row: number): number {
     return this.i[4 * row + 3]!;
+  }
+
+  /** one of LABEL */
+  label(row: number): number {
+    return this.l[LABEL_STRIDE * row + 3]!;
+  }
+
+  /** when the verdict was given, seconds; 0 = there is none */
+  labelledAtS(row: number): number {
+    return this.l[LABEL_STRIDE * row + 4]! >>> 0;
+  }
+
+  /** the filters' answers if the row had this verdict */
+  maskIf(row: number, label: number): number {
+    return this.l[LABEL_STRIDE * row + label]!;
+  }
+
+  setMaskIf(row: number, label: number, mask: number): void {
+    this.l[LABEL_STRIDE * row + label] = mask;
+  }
+
+  /** Its filter mask follows. */
+  setLabel(row: number, label: number, labelledAtS: number): void {
+    const at = LABEL_STRIDE * row;
+    this.l[at + 3] = label;
+    this.l[at + 4] = labelledAtS;
+    this.i[4 * row + 3] = this.l[at + label]!;
+  }
+
+  /** the filters' answers without a verdict */
+  unlabelledMask(row: number): number {
+    return this.labelled ? this.maskIf(row, LABEL.unknown) : this.filterMask(row);
   }
 
   entry(row: number, field: number): number {
@@ -88,6 +132,13 @@ export class Rows {
     i[4 * row + 1] = event.lonE7;
     i[4 * row + 2] = event.contentHash;
     i[4 * row + 3] = event.filterMask;
+    if (!this.labelled) return;
+    const at = LABEL_STRIDE * row;
+    this.l[at] = event.filterMask;
+    this.l[at + 1] = event.genuineMask;
+    this.l[at + 2] = event.fraudMask;
+    this.l[at + 3] = LABEL.unknown;
+    this.l[at + 4] = 0;
   }
 
   /** First row whose event time is after `timeMs`. Binary search; most events are the newest, so the end is tried first. */
@@ -122,13 +173,14 @@ export class Rows {
   reserve(rows: number): void {
     let capacity = this.capacity;
     while (capacity < rows) capacity *= 2;
-    if (capacity !== this.capacity) this.take(new Rows(this.fieldCount, capacity));
+    if (capacity !== this.capacity) this.take(new Rows(this.fieldCount, capacity, this.labelled));
   }
 
   private take(other: Rows): void {
     this.f = other.f;
     this.i = other.i;
     this.d = other.d;
+    this.l = other.l;
     this.capacity = other.capacity;
   }
 
@@ -138,7 +190,7 @@ export class Rows {
     if (this.start >= this.capacity >> 2 && this.start > 0) {
       this.move(this.start, this.end, 0);
     } else {
-      const bigger = new Rows(this.fieldCount, this.capacity * 2);
+      const bigger = new Rows(this.fieldCount, this.capacity * 2, this.labelled);
       copyRows(this, bigger);
       this.take(bigger);
     }
@@ -148,17 +200,21 @@ export class Rows {
 
   /** Copies rows [from, to) so that they begin at `target`. */
   private move(from: number, to: number, target: number): void {
-    const { f, i, d, capacity, fieldCount } = this;
+    const { f, i, d, l, capacity, fieldCount } = this;
     const hashes = 3 * capacity;
     f.copyWithin(3 * target, 3 * from, 3 * to);
     f.copyWithin(hashes + target, hashes + from, hashes + to);
     i.copyWithin(4 * target, 4 * from, 4 * to);
     d.copyWithin(fieldCount * target, fieldCount * from, fieldCount * to);
+    if (this.labelled) l.copyWithin(LABEL_STRIDE * target, LABEL_STRIDE * from, LABEL_STRIDE * to);
   }
 }
 
-function bytesFor(fieldCount: number, capacity: number): number {
-  return capacity * (48 + 2 * fieldCount);
+/** mask per state, state, second */
+const LABEL_STRIDE = 5;
+
+function bytesFor(fieldCount: number, capacity: number, labelled: boolean): number {
+  return capacity * (48 + 2 * fieldCount + (labelled ? LABEL_STRIDE * 4 : 0));
 }
 
 function copyRows(from: Rows, to: Rows): void {
@@ -167,4 +223,5 @@ function copyRows(from: Rows, to: Rows): void {
   to.f.set(from.f.subarray(3 * from.capacity + start, 3 * from.capacity + end), 3 * to.capacity);
   to.i.set(from.i.subarray(4 * start, 4 * end));
   to.d.set(from.d.subarray(fieldCount * start, fieldCount * end));
+  if (from.labelled) to.l.set(from.l.subarray(LABEL_STRIDE * start, LABEL_STRIDE * end));
 }

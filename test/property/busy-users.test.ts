@@ -22,6 +22,8 @@ function catalogue(windows: readonly string[], declined: string): string {
     lines.push(`  - { name: count_${window}, aggregate: count, window: ${window} }`);
     lines.push(`  - { name: sum_${window}, aggregate: sum, window: ${window} }`);
     lines.push(`  - { name: max_${window}, aggregate: max, window: ${window} }`);
+    lines.push(`  - { name: old_count_${window}, aggregate: count, window: ${window}, delay: 2h }`);
+    lines.push(`  - { name: old_min_${window}, aggregate: min, window: ${window}, delay: 2h }`);
     lines.push(`  - { name: merchants_${window}, aggregate: distinct, of: merchant_id, window: ${window} }`);
     lines.push(`  - { name: ips_${window}, aggregate: distinct, of: ip, window: ${window} }`);
     lines.push(`  - { name: refused_${window}, aggregate: count, window: ${window}, where: { channel: ${declined} } }`);
@@ -148,7 +150,10 @@ describe('busy users', () => {
           );
           const merchants = new Set([...seen, payment].map((one) => one.merchant_id)).size;
           const total = [...seen, payment].reduce((sum, one) => sum + one.amount_minor, 0);
+          const untilMs = payment.event_time - 2 * 3_600_000;
+          const old = past.filter((one) => one.event_time <= untilMs && one.event_time > untilMs - ms);
           expect(answer.values[plan.names.indexOf(`merchants_${window}`)]).toBe(merchants);
+          expect(answer.values[plan.names.indexOf(`old_count_${window}`)]).toBe(old.length);
           expect(answer.values[plan.names.indexOf(`sum_${window}`)]).toBe(total);
         }
       }
@@ -193,12 +198,12 @@ describe('busy users', () => {
       decodeHistory(encodeHistory(user.history), month.layout, new EventView(month.layout)),
     );
     const first = longer.take(payments[600]!, offset++);
-    expect(first?.inexact).toBe(0b10);
+    expect(first?.inexact).toBe(0b1010);
     for (const payment of payments.slice(601, 700)) {
       longer.take(payment, offset++);
       if (offset % 20 === 0) longer.reload();
     }
-    expect(longer.take(payments[700]!, offset++)?.inexact).toBe(0b10);
+    expect(longer.take(payments[700]!, offset++)?.inexact).toBe(0b1010);
     for (const payment of payments.slice(701)) longer.take(payment, offset++);
     const last = longer.take(transaction({ ...payments.at(-1)!, transaction_id: 'end' }), offset++);
     expect(last?.inexact).toBe(0);

@@ -27,6 +27,21 @@ export function everyAggregate(): Catalogue {
       `  - { name: big_${window}, aggregate: sum, window: ${window}, where: { amount_minor: { over: 5000 }, country: { not: [DE, FR] } } }`,
     );
   }
+  for (const [window, delay] of [
+    ['10m', '1m'],
+    ['1d', '1d'],
+    ['7d', '6h'],
+    ['30d', '7d'],
+  ]) {
+    for (const aggregate of ['count', 'sum', 'mean', 'std', 'min', 'max', 'zscore', 'ratio_to_mean', 'ratio_to_max']) {
+      lines.push(
+        `  - { name: ${aggregate}_${window}_after_${delay}, aggregate: ${aggregate}, window: ${window}, delay: ${delay} }`,
+      );
+    }
+    lines.push(
+      `  - { name: ecom_${window}_after_${delay}, aggregate: share, window: ${window}, delay: ${delay}, where: { channel: ECOM } }`,
+    );
+  }
   lines.push('  - { name: since_last, aggregate: time_since_last }');
   lines.push('  - { name: since_ecom, aggregate: time_since_last, where: { channel: [ECOM, MOTO] } }');
   lines.push('  - { name: since_merchant, aggregate: time_since_value, of: merchant_id }');

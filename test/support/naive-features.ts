@@ -1,5 +1,5 @@
 import type { Transaction } from '../../src/domain/transaction.ts';
-import type { Catalogue, FeatureDeclaration, WhereCondition } from '../../src/features/catalogue.ts';
+import type { Catalogue, FeatureDeclaration, LabelWord, WhereCondition } from '../../src/features/catalogue.ts';
 
 /**
  * The oracle: features recounted from the list of all earlier events, as slowly and plainly as can be. Shares nothing
@@ -8,7 +8,11 @@ import type { Catalogue, FeatureDeclaration, WhereCondition } from '../../src/fe
 export interface Seen {
   readonly transaction: Transaction;
   readonly offset: number;
+  /** what is known of it */
+  label?: LabelWord;
 }
+
+type Past = Transaction & { readonly label?: LabelWord };
 
 export function naiveFeatures(
   catalogue: Catalogue,
@@ -20,8 +24,8 @@ export function naiveFeatures(
   const visible = earlier
     .filter((seen) => seen.transaction.event_time <= current.event_time)
     .sort((a, b) => a.transaction.event_time - b.transaction.event_time || a.offset - b.offset)
-    .map((seen) => seen.transaction);
-  const remembered: Transaction[] = [];
+    .map((seen): Past => ({ ...seen.transaction, label: seen.label ?? 'unknown' }));
+  const remembered: Past[] = [];
   for (const one of visible) {
     const last = remembered[remembered.length - 1];
     if (last && one.event_time - last.event_time >= horizonMs) remembered.length = 0;
@@ -37,12 +41,13 @@ export function naiveFeatures(
 function value(
   feature: FeatureDeclaration,
   current: Transaction,
-  past: readonly Transaction[],
+  past: readonly Past[],
   lookbackMs: number,
   done: readonly number[],
 ): number {
   const t = current.event_time;
-  const inWindow = past.filter((one) => one.event_time > t - feature.windowMs);
+  const untilMs = t - feature.delayMs;
+  const inWindow = past.filter((one) => one.event_time > untilMs - feature.windowMs && one.event_time <= untilMs);
   const alive = past.filter((one) => one.event_time > t - lookbackMs);
   const before = inWindow.filter((one) => fits(feature.where, one));
   const counted = feature.includesCurrent && fits(feature.where, current) ? [...before, current] : before;
@@ -67,6 +72,11 @@ function value(
     case 'share': {
       const all = inWindow.length + (feature.includesCurrent ? 1 : 0);
       return all === 0 ? NaN : amounts.length / all;
+    }
+    case 'rate': {
+      const among = inWindow.filter((one) => fits(feature.among, one));
+      if (feature.includesCurrent && fits(feature.among, current)) among.push(current);
+      return among.length === 0 ? 0 : among.filter((one) => fits(feature.where, one)).length / among.length;
     }
     case 'zscore': {
       const d = deviation(earlierAmounts);
@@ -128,11 +138,12 @@ function read(one: Transaction, field: string): string | null {
   return (one as unknown as Record<string, string | null>)[field] ?? null;
 }
 
-function fits(where: readonly WhereCondition[], one: Transaction): boolean {
+function fits(where: readonly WhereCondition[], one: Past): boolean {
   return where.every((condition) => {
     if (condition.kind === 'amount') {
       return one.amount_minor > condition.overMinor && one.amount_minor <= condition.atMostMinor;
     }
+    if (condition.kind === 'label') return condition.states.includes(one.label ?? 'unknown');
     const value = read(one, condition.field);
     return (value !== null && condition.values.includes(value)) !== condition.negate;
   });

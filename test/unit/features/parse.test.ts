@@ -39,6 +39,19 @@ describe('the catalogue parser', () => {
     ['{ name: a, aggregate: ratio, of: [b, c] }', /^f\.yaml:3: a: no earlier feature "b"$/],
     ['{ name: a, aggregate: amount, reason: { unit: euros, text: x } }', /^f\.yaml:3: a: unit is one of/],
     ['{ name: a, aggregate: amount, reason: { at_least: 1 } }', /^f\.yaml:3: a: a reason needs a text$/],
+    ['{ name: a, aggregate: count, window: 1h, delay: soon }', /^f\.yaml:3: a: delay is a duration such as 7d/],
+    ['{ name: a, aggregate: distinct, of: ip, window: 1h, delay: 1d }', /^f\.yaml:3: a: distinct has no delay$/],
+    [
+      '{ name: a, aggregate: count, window: 1h, delay: 1d, current: include }',
+      /^f\.yaml:3: a: behind a delay this payment never counts/,
+    ],
+    ['{ name: a, aggregate: rate, window: 1h }', /^f\.yaml:3: a: rate needs "where"$/],
+    ['{ name: a, aggregate: rate, window: 1h, where: { label: frauds } }', /^f\.yaml:3: .*did you mean fraud\?$/],
+    ['{ name: a, aggregate: count, window: 1h, among: { label: fraud } }', /^f\.yaml:3: a: no "among" here$/],
+    ['{ name: a, aggregate: matches, where: { label: fraud } }', /^f\.yaml:3: a: nothing is known yet of this payment/],
+    ['{ name: a, aggregate: count, window: 1h, entity: terminl_id }', /^f\.yaml:3: .*did you mean terminal_id\?$/],
+    ['{ name: a, aggregate: count, window: 1h, entity: [ip, ip] }', /^f\.yaml:3: .*a list of two different ones$/],
+    ['{ name: a, aggregate: amount, entity: ip }', /^f\.yaml:3: a: amount looks at no history: no "entity"$/],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
@@ -103,5 +116,49 @@ describe('the plan', () => {
   it('keeps history for the longest window and the allowed lateness', () => {
     const { layout } = plan('{ name: a, aggregate: count, window: 2h }');
     expect([layout.lookbackMs, layout.horizonMs]).toEqual([7_200_000, 7_201_000]);
+    const delayed = plan('{ name: a, aggregate: count, window: 2h, delay: 1h }');
+    expect([delayed.layout.lookbackMs, delayed.layout.horizonMs]).toEqual([10_800_000, 10_801_000]);
+  });
+
+  it('tells windows with a delay from those without, and puts those without first', () => {
+    const both = compilePlan(
+      parseCatalogue(
+        [
+          'version: 1',
+          'features:',
+          '  - { name: a, aggregate: count, window: 1h, delay: 1h }',
+          '  - { name: b, aggregate: count, window: 2h }',
+          '  - { name: c, aggregate: count, window: 1h, delay: 0s }',
+        ].join('\n'),
+        'f.yaml',
+      ),
+      1_000,
+    );
+    expect([...both.layout.windowsMs]).toEqual([3_600_000, 7_200_000, 3_600_000]);
+    expect([...both.layout.delaysMs]).toEqual([0, 0, 3_600_000]);
+    expect(both.layout.plainWindows).toBe(2);
+    expect(both.steps.map((step) => step.window)).toEqual([2, 1, 0]);
+    expect(plan('{ name: a, aggregate: count, window: 1h, delay: 1h }').fingerprint).not.toBe(
+      plan('{ name: a, aggregate: count, window: 1h, current: exclude }').fingerprint,
+    );
+  });
+
+  it('keeps verdicts where a filter asks for them', () => {
+    const without = plan('{ name: a, aggregate: share, window: 1h, where: { channel: POS } }');
+    const labelled = plan('{ name: a, aggregate: share, window: 1h, where: { label: { not: fraud } } }');
+    expect(without.layout.labelFilters).toBe(0);
+    expect(labelled.layout.labelFilters).toBe(0b10);
+    expect(labelled.layout.fingerprint).not.toBe(plan('{ name: a, aggregate: count, window: 1h }').layout.fingerprint);
+    const known = '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, among: { label: known } }';
+    const spelt =
+      '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, among: { label: [fraud, genuine] } }';
+    expect(plan(known).fingerprint).toBe(plan(spelt).fingerprint);
+  });
+
+  it('of the default catalogue is what the shipped model was trained with', () => {
+    const text = readFileSync('config/features.yaml', 'utf8');
+    const { fingerprint } = compilePlan(parseCatalogue(text, 'features.yaml'), 86_400_000);
+    const manifest = JSON.parse(readFileSync('models/default/manifest.json', 'utf8')) as Record<string, unknown>;
+    expect(JSON.stringify(manifest)).toContain(fingerprint);
   });
 });

@@ -1,0 +1,210 @@
+import { FraudstreamError } from '../domain/errors.ts';
+import { LIMITS } from '../domain/limits.ts';
+import { BLOB_VERSION } from '../state/blob-format.ts';
+import { LABEL, type Filter, type FilterCondition, type Layout } from '../state/layout.ts';
+import type { Aggregate, FeatureDeclaration, WhereCondition } from './catalogue.ts';
+import { hash32 } from './hash.ts';
+
+/** One feature, resolved to indexes. */
+export interface Step {
+  /** index of the entity whose history it is of */
+  readonly entity: number;
+  readonly aggregate: Aggregate;
+  readonly includesCurrent: boolean;
+  /** start of the measure in `Measures.values`; -1 when it needs none */
+  readonly measureAt: number;
+  /** start of the measure of what it is a share of, for `share` and `rate`; -1 when it needs none */
+  readonly allAt: number;
+  /** filter of what it is a share of */
+  readonly among: number;
+  readonly window: number;
+  readonly windowMs: number;
+  readonly delayMs: number;
+  readonly filter: number;
+  /** its values change when verdicts come */
+  readonly labelled: boolean;
+  /** index of the field in the layout; -1 when it needs none */
+  readonly field: number;
+  readonly operandA: number;
+  readonly operandB: number;
+}
+
+/** The features of one entity, compiled. */
+export interface EntityPlan {
+  /** its `fingerprint` is the text of what is kept: `compilePlan` makes one of all entities' */
+  readonly layout: Layout;
+  readonly steps: readonly Step[];
+}
+
+/** Seeds differ per field, so that equal texts in two fields are two values. */
+export function fieldSeed(field: string): number {
+  return hash32(field, 0x5eed) | 0;
+}
+
+const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
+  'count',
+  'sum',
+  'mean',
+  'std',
+  'min',
+  'max',
+  'share',
+  'rate',
+  'zscore',
+  'ratio_to_mean',
+  'ratio_to_max',
+]);
+
+function isShare(aggregate: Aggregate): boolean {
+  return aggregate === 'share' || aggregate === 'rate';
+}
+
+/**
+ * What an entity's histories keep, and where its features find their numbers.
+ * @param entity its index
+ * @param features its own
+ * Throws FS_CATALOGUE_INVALID when they are beyond the limits.
+ */
+export function compileEntity(entity: number, features: readonly FeatureDeclaration[], latenessMs: number): EntityPlan {
+  const fields = [...new Set(features.flatMap(fieldsOf))].sort();
+  const windows = windowsOf(features);
+  const filters: Filter[] = [{ text: '', conditions: [] }];
+  const filterOf = features.map(({ where, among }) => filterIndex(filters, [...where, ...among], fields));
+  const amongOf = features.map(({ among }) => filterIndex(filters, among, fields));
+  check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
+  check(filters.length, LIMITS.catalogueFiltersMax, 'different filters');
+  check(fields.length, 24, 'different fields');
+
+  const pairs = new Set<number>();
+  features.forEach((feature, k) => {
+    if (!WINDOWED_BY_MEASURE.has(feature.aggregate)) return;
+    const w = windowIndex(windows, feature);
+    pairs.add(w * 64 + filterOf[k]!);
+    if (isShare(feature.aggregate)) pairs.add(w * 64 + amongOf[k]!);
+  });
+  const measures = [...pairs].sort((a, b) => a - b);
+  const layout = makeLayout(fields, windows, filters, measures, features, latenessMs);
+  const steps = features.map((feature, k): Step => {
+    const w = windowIndex(windows, feature);
+    const measured = WINDOWED_BY_MEASURE.has(feature.aggregate);
+    return {
+      entity,
+      aggregate: feature.aggregate,
+      includesCurrent: feature.includesCurrent,
+      measureAt: measured ? measures.indexOf(w * 64 + filterOf[k]!) * 8 : -1,
+      allAt: isShare(feature.aggregate) ? measures.indexOf(w * 64 + amongOf[k]!) * 8 : -1,
+      among: amongOf[k]!,
+      window: w,
+      windowMs: feature.windowMs,
+      delayMs: feature.delayMs,
+      filter: filterOf[k]!,
+      labelled: (layout.labelFilters & ((1 << filterOf[k]!) | (1 << amongOf[k]!))) !== 0,
+      field: feature.field === null ? -1 : fields.indexOf(feature.field),
+      operandA: feature.operands[0] ?? -1,
+      operandB: feature.operands[1] ?? -1,
+    };
+  });
+  return { layout, steps };
+}
+
+interface Window {
+  readonly windowMs: number;
+  readonly delayMs: number;
+}
+
+/** Those without a delay first, each group ascending; at least one. */
+function windowsOf(features: readonly FeatureDeclaration[]): Window[] {
+  const windows: Window[] = [];
+  for (const { windowMs, delayMs } of features) {
+    if (windowMs > 0 && windowIndex(windows, { windowMs, delayMs }) < 0) windows.push({ windowMs, delayMs });
+  }
+  if (windows.length === 0) windows.push({ windowMs: 86_400_000, delayMs: 0 });
+  return windows.sort((a, b) => a.delayMs - b.delayMs || a.windowMs - b.windowMs);
+}
+
+function windowIndex(windows: readonly Window[], { windowMs, delayMs }: Window): number {
+  return windows.findIndex((window) => window.windowMs === windowMs && window.delayMs === delayMs);
+}
+
+function makeLayout(
+  fields: readonly string[],
+  windows: readonly Window[],
+  filters: readonly Filter[],
+  measures: readonly number[],
+  features: readonly FeatureDeclaration[],
+  latenessMs: number,
+): Layout {
+  const measureStart = new Int32Array(windows.length + 1);
+  measures.forEach((pair) => measureStart[Math.floor(pair / 64) + 1]!++);
+  for (let w = 0; w < windows.length; w++) measureStart[w + 1]! += measureStart[w]!;
+  const labelFilters = filters.reduce(
+    (bits, { conditions }, f) => (conditions.some(isLabel) ? bits | (1 << f) : bits),
+    0,
+  );
+  const lookbackMs = Math.max(...windows.map(({ windowMs, delayMs }) => windowMs + delayMs));
+  return {
+    fingerprint: `blob ${BLOB_VERSION}\n${fields.join('\n')}${labelFilters === 0 ? '' : '\nlabels'}`,
+    filterFingerprint: hash32(filters.map((filter) => filter.text).join('\n'), 0xf117e5),
+    fields,
+    windowsMs: Float64Array.from(windows, ({ windowMs }) => windowMs),
+    delaysMs: Float64Array.from(windows, ({ delayMs }) => delayMs),
+    plainWindows: windows.filter(({ delayMs }) => delayMs === 0).length,
+    latenessMs,
+    lookbackMs,
+    horizonMs: lookbackMs + latenessMs,
+    filters,
+    labelFilters,
+    measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
+    measureFilter: Int32Array.from(measures, (pair) => pair % 64),
+    measureStart,
+    beside: [],
+    distinctFields: Uint8Array.from(fields, (field) =>
+      features.some((feature) => feature.aggregate === 'distinct' && feature.field === field) ? 1 : 0,
+    ),
+  };
+}
+
+function fieldsOf(feature: FeatureDeclaration): string[] {
+  const named = [...feature.where, ...feature.among].flatMap((condition) =>
+    condition.kind === 'field' ? [condition.field] : [],
+  );
+  return feature.field === null ? named : [feature.field, ...named];
+}
+
+function isLabel(condition: FilterCondition): boolean {
+  return condition.kind === 'label';
+}
+
+function filterIndex(filters: Filter[], where: readonly WhereCondition[], fields: readonly string[]): number {
+  if (where.length === 0) return 0;
+  const text = [...new Set(where.map(conditionText))].sort().join(' and ');
+  const known = filters.findIndex((filter) => filter.text === text);
+  if (known >= 0) return known;
+  const conditions = where.map((condition): FilterCondition => {
+    if (condition.kind === 'amount') return condition;
+    if (condition.kind === 'label') {
+      return { kind: 'label', states: condition.states.reduce((bits, word) => bits | (1 << LABEL[word]), 0) };
+    }
+    const seed = fieldSeed(condition.field);
+    return {
+      kind: 'field',
+      field: fields.indexOf(condition.field),
+      hashes: condition.values.map((value) => hash32(value, seed)),
+      negate: condition.negate,
+    };
+  });
+  filters.push({ text, conditions });
+  return filters.length - 1;
+}
+
+export function conditionText(condition: WhereCondition): string {
+  if (condition.kind === 'amount') {
+    return `amount_minor in (${condition.overMinor}, ${condition.atMostMinor}]`;
+  }
+  if (condition.kind === 'label') return `label in [${condition.states.join(', ')}]`;
+  return `${condition.field} ${condition.negate ? 'not in' : 'in'} [${[...condition.values].sort().join(', ')}]`;
+}
+
+function check(count: number, most: number, what: string): void {
+  if (count > most) throw new FraudstreamError('FS_CATALOGUE_INVALID', `${count} ${what}; at most ${most}`);
+}
