@@ -5,7 +5,7 @@ import type { OptionSpec } from '../config/option-types.ts';
 import { ERRORS, type ErrorCode } from '../domain/errors.ts';
 import { METRIC_PREFIX, METRICS, PROCESS_METRICS, type MetricSpec } from '../observability/metric-table.ts';
 import { readFileSync } from 'node:fs';
-import { AGGREGATES, VALUE_FIELDS } from '../features/catalogue.ts';
+import { AGGREGATES, ruleOf, type Aggregate, VALUE_FIELDS } from '../features/catalogue.ts';
 import { featureTable } from '../features/features-page.ts';
 import { parseCatalogue } from '../features/parse.ts';
 import { compilePlan } from '../features/plan.ts';
@@ -27,16 +27,23 @@ export function referencePages(): Readonly<Record<string, string>> {
 function featuresPage(): string {
   const file = new URL('../../config/features.yaml', import.meta.url);
   const plan = compilePlan(parseCatalogue(readFileSync(file, 'utf8'), 'config/features.yaml'), 86_400_000);
-  const aggregates = Object.entries(AGGREGATES).map(
-    ([name, rule]) =>
-      `| \`${name}\` | ${rule.text} | ${rule.window === 'required' ? 'yes' : ''} | ${ofText(rule.of)} | ${rule.where ? 'yes' : ''} |`,
-  );
+  const windows = { required: 'yes', plain: 'yes, no delay', optional: 'may have one', none: '' };
+  const aggregates = Object.keys(AGGREGATES).map((name) => {
+    const { text, window, of, where, among, numbers } = ruleOf(name as Aggregate);
+    const conditions = [
+      ...(where ? ['`where`'] : []),
+      ...[among ?? [], numbers ?? []].flat().map((key) => `\`${key}\``),
+    ];
+    return `| \`${name}\` | ${text} | ${windows[window]} | ${ofText(of)} | ${conditions.join(', ')} |`;
+  });
   return page([
     '# Features',
     GENERATED,
     'Declared in `config/features.yaml`, checked by `fraudstream validate` with file and line, compiled once at start. A ' +
       'window of length L holds at the time t of a payment the payments of its user in (t − L, t]. `current: exclude` ' +
-      'leaves the payment itself out; it counts otherwise, when `where` matches it. Amounts are in minor units, durations ' +
+      'leaves the payment itself out; it counts otherwise, when `where` matches it. With `delay: D` it holds those in ' +
+      '(t − D − L, t − D]. `entity` names whose payments are looked at instead of the user’s: a field, or a list of two. ' +
+      'Where the field is null, the feature has no value. Amounts are in minor units, durations ' +
       'in seconds. A feature without a value is null in the flagged record and NaN for the model.',
     `## The default catalogue: ${plan.names.length} features`,
     featureTable(plan),
@@ -45,14 +52,17 @@ function featuresPage(): string {
     'Fields that `of` and `where` can name: ' +
       [...VALUE_FIELDS, 'attributes.<key>'].map((field) => `\`${field}\``).join(', ') +
       '. In `where`, a list means any of them, `{not: …}` none of them (a missing value is none of them), and ' +
-      '`amount_minor` takes `{over: …, at_most: …}`; several conditions must all hold. ' +
+      '`amount_minor` takes `{over: …, at_most: …}`; `label` is `fraud`, `genuine`, `known` (one of both) or `unknown`, as ' +
+      'verdicts come; an earlier feature of the user that no verdict changes takes `{over: …, at_most: …}` or `{not: {…}}` ' +
+      'of it, and is asked as it was at each payment; several conditions must all hold. ' +
       'A field that no other feature uses is kept from then on: the state is rebuilt from the log.',
-    ['| aggregate | value | window | of | where |', '| --- | --- | --- | --- | --- |', ...aggregates].join('\n'),
+    ['| aggregate | value | window | of | takes |', '| --- | --- | --- | --- | --- |', ...aggregates].join('\n'),
   ]);
 }
 
-function ofText(of: 'none' | 'field' | 'features'): string {
-  return of === 'none' ? '' : of === 'field' ? 'a field' : 'two earlier features';
+function ofText(of: ReturnType<typeof ruleOf>['of']): string {
+  const texts = { none: '', field: 'a field', features: 'two earlier features', kept: '(an earlier feature)' };
+  return texts[of];
 }
 
 function configurationPage(): string {

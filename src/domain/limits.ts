@@ -27,8 +27,13 @@ export const LIMITS = {
   detailRowsMax: 2_048,
   /** rows of a user's log kept one by one; older ones are compacted into panes */
   rowsMax: 32_768,
-  /** the same where filters ask for verdicts: such rows are larger */
+  /** the same where filters ask for verdicts, and where rows keep values of features: such rows are larger */
   labelledRowsMax: 16_384,
+  keptRowsMax: 12_288,
+  /** features whose values rows keep */
+  keptFeaturesMax: 4,
+  /** rows that one feature looks at one by one, the newest first */
+  scannedRowsMax: 4_096,
   /** verdicts per user or entity that wait for their payments */
   pendingLabelsMax: 1_024,
   panesMax: 1_024,

@@ -11,13 +11,19 @@ export interface Catalogue {
 export const AGGREGATES = {
   amount: { text: 'amount of this payment, minor units', window: 'none', of: 'none', where: false },
   count: { text: 'number of payments', window: 'required', of: 'none', where: true },
-  sum: { text: 'sum of amounts, minor units', window: 'required', of: 'none', where: true },
-  mean: { text: 'mean amount, minor units', window: 'required', of: 'none', where: true },
+  sum: { text: 'sum of amounts, minor units', window: 'required', of: 'kept', where: true },
+  mean: { text: 'mean amount, minor units', window: 'required', of: 'kept', where: true },
   std: { text: 'sample standard deviation of amounts, minor units', window: 'required', of: 'none', where: true },
-  min: { text: 'smallest amount, minor units', window: 'required', of: 'none', where: true },
-  max: { text: 'largest amount, minor units', window: 'required', of: 'none', where: true },
+  min: { text: 'smallest amount, minor units', window: 'required', of: 'kept', where: true },
+  max: { text: 'largest amount, minor units', window: 'required', of: 'kept', where: true },
   share: { text: 'share of the payments that match', window: 'required', of: 'none', where: true },
-  rate: { text: 'share that matches, 0 when there is none', window: 'required', of: 'none', where: true, among: true },
+  rate: {
+    text: 'share that matches, 0 when there is none',
+    window: 'required',
+    of: 'none',
+    where: true,
+    among: 'among',
+  },
   zscore: {
     text: '(amount - mean) / standard deviation of earlier payments',
     window: 'required',
@@ -26,6 +32,61 @@ export const AGGREGATES = {
   },
   ratio_to_mean: { text: 'amount / mean of earlier payments', window: 'required', of: 'none', where: true },
   ratio_to_max: { text: 'amount / largest of earlier payments', window: 'required', of: 'none', where: true },
+  trimmed_mean: {
+    text: 'mean of earlier amounts without `trim` of them at each end',
+    window: 'required',
+    of: 'kept',
+    where: true,
+    earlier: true,
+    numbers: ['trim', 'min_count'],
+  },
+  nth_last: {
+    text: 'amount of the `n`-th last earlier payment',
+    window: 'optional',
+    of: 'kept',
+    where: true,
+    earlier: true,
+    numbers: ['n'],
+  },
+  time_since_nth_last: {
+    text: 'seconds since the `n`-th last earlier payment',
+    window: 'optional',
+    of: 'none',
+    where: true,
+    earlier: true,
+    numbers: ['n'],
+  },
+  time_since_oldest: {
+    text: 'seconds since the oldest payment in the window',
+    window: 'required',
+    of: 'none',
+    where: true,
+    earlier: true,
+  },
+  streak: {
+    text: 'number of the last earlier payments that match, until one does not',
+    window: 'optional',
+    of: 'none',
+    where: true,
+    among: 'among',
+    earlier: true,
+  },
+  streak_age: {
+    text: 'seconds since the oldest payment of the streak',
+    window: 'optional',
+    of: 'none',
+    where: true,
+    among: 'among',
+    earlier: true,
+  },
+  count_since: {
+    text: 'number of payments after the last one that matches `since`',
+    window: 'optional',
+    of: 'none',
+    where: true,
+    among: 'since',
+    earlier: true,
+  },
   distinct: { text: 'number of different values', window: 'plain', of: 'field', where: false },
   is_new: { text: '1 when the value was not seen in the window before', window: 'plain', of: 'field', where: false },
   time_since_last: { text: 'seconds since the last earlier payment', window: 'none', of: 'none', where: true },
@@ -47,15 +108,23 @@ export const AGGREGATES = {
 
 interface AggregateRule {
   readonly text: string;
-  /** `plain`: required, and without a delay */
-  readonly window: 'required' | 'plain' | 'none';
-  readonly of: 'none' | 'field' | 'features';
+  /** `plain`: required, and without a delay; `optional`: the longest of the entity where none is said */
+  readonly window: 'required' | 'plain' | 'optional' | 'none';
+  /** `kept`: the amount, or an earlier feature as it was at each payment */
+  readonly of: 'none' | 'field' | 'features' | 'kept';
   readonly where: boolean;
-  /** takes conditions on what it is a share of */
-  readonly among?: boolean;
+  /** a second set of conditions, and its name: what it is a share of, or what ends a count */
+  readonly among?: 'among' | 'since';
+  /** the payment being decided never counts */
+  readonly earlier?: true;
+  readonly numbers?: readonly ('n' | 'trim' | 'min_count')[];
 }
 
 export type Aggregate = keyof typeof AGGREGATES;
+
+export function ruleOf(aggregate: Aggregate): AggregateRule {
+  return AGGREGATES[aggregate];
+}
 
 export interface FeatureDeclaration {
   readonly name: string;
@@ -72,10 +141,16 @@ export interface FeatureDeclaration {
   readonly entity: readonly string[];
   /** field of `distinct`, `is_new`, `time_since_value` */
   readonly field: string | null;
+  /** index of the earlier feature that it is of, as it was at each payment; -1 = of the amount */
+  readonly kept: number;
+  /** of the n-th last; a trimmed mean of fewer has no value; else 0 */
+  readonly n: number;
+  /** share left out at each end of a trimmed mean, else 0 */
+  readonly trim: number;
   /** indexes of earlier features, for `ratio` and `difference` */
   readonly operands: readonly number[];
   readonly where: readonly WhereCondition[];
-  /** what `where` is counted among; none = all payments */
+  /** what `where` is counted among, or since the last of; none = all payments */
   readonly among: readonly WhereCondition[];
   readonly reason: ReasonRule | null;
   readonly description: string;
@@ -84,6 +159,15 @@ export interface FeatureDeclaration {
 export type WhereCondition =
   | { readonly kind: 'field'; readonly field: string; readonly values: readonly string[]; readonly negate: boolean }
   | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number }
+  /** the value of an earlier feature as it was at the payment */
+  | {
+      readonly kind: 'kept';
+      readonly feature: number;
+      readonly name: string;
+      readonly over: number;
+      readonly atMost: number;
+      readonly negate: boolean;
+    }
   | { readonly kind: 'label'; readonly states: readonly LabelWord[] };
 
 /** What is known of a payment: found to be genuine, found to be fraud, or nothing yet. In the order of LABEL. */
@@ -135,6 +219,17 @@ export const VALUE_FIELDS = [
 
 /** What a verdict says of its payment: entities of these, or pairs of them, may have features over verdicts. */
 export const LABEL_FIELDS: readonly string[] = ['user_id', 'card_id', 'merchant_id', 'terminal_id', 'device_id', 'ip'];
+
+/** Features whose values the rows must keep: in the order of the catalogue. */
+export function keptFeatures(features: readonly FeatureDeclaration[]): number[] {
+  const kept = new Set<number>();
+  for (const feature of features) {
+    if (feature.kept >= 0) kept.add(feature.kept);
+    for (const condition of [...feature.where, ...feature.among])
+      if (condition.kind === 'kept') kept.add(condition.feature);
+  }
+  return [...kept].sort((a, b) => a - b);
+}
 
 export function isValueField(word: string): boolean {
   return (VALUE_FIELDS as readonly string[]).includes(word) || /^attributes\.[^\s]{1,64}$/.test(word);

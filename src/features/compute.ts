@@ -1,12 +1,13 @@
-import { MEASURE, sumOf, varianceOf, addAmount } from '../state/layout.ts';
-import { NO_LOCATION, type EventView } from '../state/event-view.ts';
+import { MEASURE, setMasks, sumOf, varianceOf, addAmount, type Layout } from '../state/layout.ts';
+import { KEPT_UNITS, keptValue } from '../state/scans.ts';
+import type { EventView } from '../state/event-view.ts';
 import type { Measures } from '../state/measures.ts';
 import type { Aggregate } from './catalogue.ts';
+import { distanceKm } from './distance.ts';
 import type { Step } from './entity-plan.ts';
 import type { Plan } from './plan.ts';
 
 const DAY_MS = 86_400_000;
-const EARTH_RADIUS_KM = 6_371.0088;
 /** two payments nearer than this say nothing about speed: clocks and coordinates are not that good */
 const SPEED_KM_MIN = 1;
 
@@ -14,6 +15,15 @@ const withCurrent = new Float64Array(MEASURE.stride);
 
 /** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
 interface Program {
+  /** one per entity */
+  readonly layouts: readonly Layout[];
+  /** place of the step's value among those that rows keep; -1 = they do not */
+  readonly keptAs: Int32Array;
+  readonly kept: Int32Array;
+  readonly scanAt: Int32Array;
+  readonly isMean: Uint8Array;
+  /** -1 minimum, 1 maximum, 0 sum or mean */
+  readonly sign: Int32Array;
   readonly entity: Uint8Array;
   readonly aggregates: Uint8Array;
   readonly measureAt: Int32Array;
@@ -61,7 +71,7 @@ export function computeFeatures(
   let program = programs.get(plan);
   if (!program) programs.set(plan, (program = programOf(plan)));
   const count = program.aggregates.length;
-  if (plan.entities.length === 1) {
+  if (plan.entities.length === 1 && plan.kept.length === 0) {
     for (let k = 0; k < count; k++) out[at + k] = compute(program, k, event, measures, out, at);
     return;
   }
@@ -72,6 +82,20 @@ export function computeFeatures(
       const other = others[e - 1];
       out[at + k] = other?.present === true ? compute(program, k, other.event, other.measures, out, at) : NaN;
     }
+    if (program.keptAs[k]! >= 0) keep(program, k, out[at + k]!, event, others);
+  }
+}
+
+/** From here on, filters may ask for it. */
+function keep(p: Program, k: number, value: number, event: EventView, others: readonly EntityView[]): void {
+  const place = p.keptAs[k]!;
+  event.kept[place] = keptValue(value);
+  setMasks(p.layouts[0]!, event);
+  for (let e = 0; e < others.length; e++) {
+    const other = others[e]!;
+    if (!other.present || other.event.kept.length === 0) continue;
+    other.event.kept[place] = event.kept[place];
+    setMasks(p.layouts[e + 1]!, other.event);
   }
 }
 
@@ -106,13 +130,29 @@ const AGGREGATE = {
   ratio: 21,
   difference: 22,
   rate: 23,
+  trimmed_mean: 24,
+  nth_last: 25,
+  time_since_nth_last: 26,
+  time_since_oldest: 27,
+  streak: 28,
+  streak_age: 29,
+  count_since: 30,
 } as const satisfies Record<Aggregate, number>;
 
-function programOf({ steps, entities }: Plan): Program {
-  const column = (of: (step: Step) => number): Int32Array => Int32Array.from(steps, of);
+/** Of kept values: `sum`, `mean`, `min`, `max` of an earlier feature. */
+const OF_KEPT = 31;
+
+function programOf({ steps, entities, kept }: Plan): Program {
+  const column = (of: (step: Step, k: number) => number): Int32Array => Int32Array.from(steps, of);
   return {
+    layouts: entities.map(({ layout }) => layout),
+    keptAs: column((_, k) => kept.indexOf(k)),
+    kept: column((step) => step.kept),
+    scanAt: column((step) => step.scanAt),
+    isMean: Uint8Array.from(steps, (step) => (step.aggregate === 'mean' ? 1 : 0)),
+    sign: column((step) => (step.aggregate === 'min' ? -1 : step.aggregate === 'max' ? 1 : 0)),
     entity: Uint8Array.from(steps, (step) => step.entity),
-    aggregates: Uint8Array.from(steps, (step) => AGGREGATE[step.aggregate]),
+    aggregates: Uint8Array.from(steps, (step) => (isOfKept(step) ? OF_KEPT : AGGREGATE[step.aggregate])),
     measureAt: column((step) => step.measureAt),
     allAt: column((step) => step.allAt),
     windowMs: Float64Array.from(steps, (step) => step.windowMs),
@@ -132,7 +172,7 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
   const values = m.values;
   const at = p.measureAt[k]!;
   const counts = (event.filterMask & p.currentBit[k]!) !== 0;
-  switch (p.aggregates[k]! as (typeof AGGREGATE)[Aggregate]) {
+  switch (p.aggregates[k]! as (typeof AGGREGATE)[Aggregate] | typeof OF_KEPT) {
     case AGGREGATE.count:
       return values[at]! + (counts ? 1 : 0);
     case AGGREGATE.sum:
@@ -156,6 +196,16 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
       const all = values[p.allAt[k]!]! + p.includesCurrent[k]!;
       return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : NaN;
     }
+    case AGGREGATE.trimmed_mean:
+    case AGGREGATE.nth_last:
+    case AGGREGATE.time_since_nth_last:
+    case AGGREGATE.time_since_oldest:
+    case AGGREGATE.streak:
+    case AGGREGATE.streak_age:
+    case AGGREGATE.count_since:
+      return m.scanned[p.scanAt[k]!]!;
+    case OF_KEPT:
+      return ofKept(p, k, counts ? event.kept[p.kept[k]!]! : NaN, m.scanned);
     case AGGREGATE.rate: {
       const all = values[p.allAt[k]!]! + ((event.filterMask & p.currentAllBit[k]!) !== 0 ? 1 : 0);
       return all > 0 ? (values[at]! + (counts ? 1 : 0)) / all : 0;
@@ -217,19 +267,28 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
   }
 }
 
+function isOfKept({ kept, aggregate }: Step): boolean {
+  return kept >= 0 && aggregate !== 'trimmed_mean' && aggregate !== 'nth_last';
+}
+
+/** @param current of the payment itself; NaN = it has none, or does not count */
+function ofKept(p: Program, k: number, current: number, scanned: Float64Array): number {
+  const at = p.scanAt[k]!;
+  let value = scanned[at]!;
+  let count = scanned[at + 1]!;
+  const sign = p.sign[k]!;
+  if (!Number.isNaN(current)) {
+    count++;
+    if (sign === 0) value += current;
+    else value = sign < 0 ? Math.min(value, current) : Math.max(value, current);
+  }
+  if (sign === 0 && p.isMean[k] === 0) return value / KEPT_UNITS;
+  if (count === 0) return NaN;
+  return p.isMean[k] === 1 ? value / count / KEPT_UNITS : value / KEPT_UNITS;
+}
+
 function varianceWith(values: Float64Array, at: number, amountMinor: number): number {
   for (let k = 0; k < MEASURE.stride; k++) withCurrent[k] = values[at + k]!;
   addAmount(withCurrent, 0, amountMinor, 1);
   return varianceOf(withCurrent, 0);
-}
-
-/** Great-circle distance (haversine) from the previous located payment; NaN when one of the two has no place. */
-function distanceKm(event: EventView, m: Measures): number {
-  if (event.latE7 === NO_LOCATION || m.locatedMs === -Infinity) return NaN;
-  const radians = Math.PI / 180 / 1e7;
-  const sinLat = Math.sin(((event.latE7 - m.locatedLatE7) * radians) / 2);
-  const sinLon = Math.sin(((event.lonE7 - m.locatedLonE7) * radians) / 2);
-  const cosines = Math.cos(event.latE7 * radians) * Math.cos(m.locatedLatE7 * radians);
-  const h = sinLat * sinLat + cosines * sinLon * sinLon;
-  return 2 * EARTH_RADIUS_KM * Math.asin(Math.min(1, Math.sqrt(h)));
 }

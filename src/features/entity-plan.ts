@@ -2,7 +2,8 @@ import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { BLOB_VERSION } from '../state/blob-format.ts';
 import { LABEL, type Filter, type FilterCondition, type Layout } from '../state/layout.ts';
-import type { Aggregate, FeatureDeclaration, WhereCondition } from './catalogue.ts';
+import { SCAN, type Scan, type ScanKind } from '../state/scans.ts';
+import { keptFeatures, type Aggregate, type FeatureDeclaration, type WhereCondition } from './catalogue.ts';
 import { hash32 } from './hash.ts';
 
 /** One feature, resolved to indexes. */
@@ -25,6 +26,10 @@ export interface Step {
   readonly labelled: boolean;
   /** index of the field in the layout; -1 when it needs none */
   readonly field: number;
+  /** first of the two places in `Measures.scanned`; -1 when it needs none */
+  readonly scanAt: number;
+  /** index of the kept value that it is of; -1 = the amount */
+  readonly kept: number;
   readonly operandA: number;
   readonly operandB: number;
 }
@@ -55,6 +60,31 @@ const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
   'ratio_to_max',
 ]);
 
+const SCANS: Partial<Readonly<Record<Aggregate, ScanKind>>> = {
+  trimmed_mean: SCAN.trimmedMean,
+  nth_last: SCAN.nthLast,
+  time_since_nth_last: SCAN.timeSinceNthLast,
+  time_since_oldest: SCAN.timeSinceOldest,
+  streak: SCAN.streak,
+  streak_age: SCAN.streakAge,
+  count_since: SCAN.countSince,
+};
+const KEPT_SCANS: Partial<Readonly<Record<Aggregate, ScanKind>>> = {
+  sum: SCAN.sum,
+  mean: SCAN.sum,
+  min: SCAN.min,
+  max: SCAN.max,
+};
+
+/** null = running totals, or none of both, answer it */
+function scanOf({ aggregate, kept }: FeatureDeclaration): ScanKind | null {
+  return SCANS[aggregate] ?? (kept < 0 ? null : (KEPT_SCANS[aggregate] ?? null));
+}
+
+function isMeasured({ aggregate, kept }: FeatureDeclaration): boolean {
+  return kept < 0 && WINDOWED_BY_MEASURE.has(aggregate);
+}
+
 function isShare(aggregate: Aggregate): boolean {
   return aggregate === 'share' || aggregate === 'rate';
 }
@@ -63,30 +93,59 @@ function isShare(aggregate: Aggregate): boolean {
  * What an entity's histories keep, and where its features find their numbers.
  * @param entity its index
  * @param features its own
+ * @param kept the features of the catalogue whose values rows keep
  * Throws FS_CATALOGUE_INVALID when they are beyond the limits.
  */
-export function compileEntity(entity: number, features: readonly FeatureDeclaration[], latenessMs: number): EntityPlan {
+export function compileEntity(
+  entity: number,
+  features: readonly FeatureDeclaration[],
+  latenessMs: number,
+  kept: readonly number[],
+): EntityPlan {
   const fields = [...new Set(features.flatMap(fieldsOf))].sort();
   const windows = windowsOf(features);
   const filters: Filter[] = [{ text: '', conditions: [] }];
-  const filterOf = features.map(({ where, among }) => filterIndex(filters, [...where, ...among], fields));
-  const amongOf = features.map(({ among }) => filterIndex(filters, among, fields));
+  const filterOf = features.map(({ aggregate, where, among }) =>
+    filterIndex(filters, aggregate === 'count_since' ? where : [...where, ...among], fields, kept),
+  );
+  const amongOf = features.map(({ among }) => filterIndex(filters, among, fields, kept));
   check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
   check(filters.length, LIMITS.catalogueFiltersMax, 'different filters');
   check(fields.length, 24, 'different fields');
 
   const pairs = new Set<number>();
   features.forEach((feature, k) => {
-    if (!WINDOWED_BY_MEASURE.has(feature.aggregate)) return;
+    if (!isMeasured(feature)) return;
     const w = windowIndex(windows, feature);
     pairs.add(w * 64 + filterOf[k]!);
     if (isShare(feature.aggregate)) pairs.add(w * 64 + amongOf[k]!);
   });
   const measures = [...pairs].sort((a, b) => a - b);
-  const layout = makeLayout(fields, windows, filters, measures, features, latenessMs);
+  const own = makeLayout(fields, windows, filters, measures, features, latenessMs);
+  const scans = features.flatMap((feature, k): Scan[] => {
+    const kind = scanOf(feature);
+    if (kind === null) return [];
+    const last = windows.length - 1;
+    return [
+      {
+        kind,
+        window: feature.windowMs === 0 ? last : windowIndex(windows, feature),
+        windowMs: feature.windowMs === 0 ? own.lookbackMs : feature.windowMs,
+        delayMs: feature.delayMs,
+        filter: filterOf[k]!,
+        among: amongOf[k]!,
+        kept: kept.indexOf(feature.kept),
+        n: feature.n,
+        trim: feature.trim,
+      },
+    ];
+  });
+  const keeps = entity === 0 || keptFeatures(features).length > 0;
+  const layout: Layout = { ...own, scans, kept: keeps ? kept.length : 0 };
+  let scanCount = 0;
   const steps = features.map((feature, k): Step => {
     const w = windowIndex(windows, feature);
-    const measured = WINDOWED_BY_MEASURE.has(feature.aggregate);
+    const measured = isMeasured(feature);
     return {
       entity,
       aggregate: feature.aggregate,
@@ -100,6 +159,8 @@ export function compileEntity(entity: number, features: readonly FeatureDeclarat
       filter: filterOf[k]!,
       labelled: (layout.labelFilters & ((1 << filterOf[k]!) | (1 << amongOf[k]!))) !== 0,
       field: feature.field === null ? -1 : fields.indexOf(feature.field),
+      scanAt: scanOf(feature) === null ? -1 : 2 * scanCount++,
+      kept: kept.indexOf(feature.kept),
       operandA: feature.operands[0] ?? -1,
       operandB: feature.operands[1] ?? -1,
     };
@@ -154,6 +215,8 @@ function makeLayout(
     horizonMs: lookbackMs + latenessMs,
     filters,
     labelFilters,
+    kept: 0,
+    scans: [],
     measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
     measureFilter: Int32Array.from(measures, (pair) => pair % 64),
     measureStart,
@@ -175,13 +238,22 @@ function isLabel(condition: FilterCondition): boolean {
   return condition.kind === 'label';
 }
 
-function filterIndex(filters: Filter[], where: readonly WhereCondition[], fields: readonly string[]): number {
+function filterIndex(
+  filters: Filter[],
+  where: readonly WhereCondition[],
+  fields: readonly string[],
+  kept: readonly number[],
+): number {
   if (where.length === 0) return 0;
   const text = [...new Set(where.map(conditionText))].sort().join(' and ');
   const known = filters.findIndex((filter) => filter.text === text);
   if (known >= 0) return known;
   const conditions = where.map((condition): FilterCondition => {
     if (condition.kind === 'amount') return condition;
+    if (condition.kind === 'kept') {
+      const { feature, over, atMost, negate } = condition;
+      return { kind: 'kept', kept: kept.indexOf(feature), over, atMost, negate };
+    }
     if (condition.kind === 'label') {
       return { kind: 'label', states: condition.states.reduce((bits, word) => bits | (1 << LABEL[word]), 0) };
     }
@@ -200,6 +272,9 @@ function filterIndex(filters: Filter[], where: readonly WhereCondition[], fields
 export function conditionText(condition: WhereCondition): string {
   if (condition.kind === 'amount') {
     return `amount_minor in (${condition.overMinor}, ${condition.atMostMinor}]`;
+  }
+  if (condition.kind === 'kept') {
+    return `${condition.name} ${condition.negate ? 'not in' : 'in'} (${condition.over}, ${condition.atMost}]`;
   }
   if (condition.kind === 'label') return `label in [${condition.states.join(', ')}]`;
   return `${condition.field} ${condition.negate ? 'not in' : 'in'} [${[...condition.values].sort().join(', ')}]`;

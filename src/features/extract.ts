@@ -53,6 +53,7 @@ export class Extractor {
       const value = this.readers[field]!(transaction);
       hashes[field] = value === null || value === undefined ? -1 : this.hashers[field]!.hash(value);
     }
+    if (out.kept.length > 0) out.kept.fill(NaN);
     setMasks(this.layout, out);
   }
 }

@@ -1,4 +1,4 @@
-import { AGGREGATES, USER, type FeatureDeclaration } from './catalogue.ts';
+import { AGGREGATES, ruleOf, USER, type FeatureDeclaration } from './catalogue.ts';
 import { describeDuration } from './duration.ts';
 import { conditionText } from './entity-plan.ts';
 import { entityName, type Plan } from './plan.ts';
@@ -13,13 +13,16 @@ export function featureTable(plan: Plan): string {
 }
 
 function formulaText(plan: Plan, feature: FeatureDeclaration): string {
-  const words = AGGREGATES[feature.aggregate].text;
-  const of = feature.field === null ? '' : ` of \`${feature.field}\``;
+  const { n, trim } = feature;
+  const numbers = [...(trim > 0 ? [`trim ${trim}`] : []), ...(n > 0 ? [`n ${n}`] : [])].join(', ');
+  const words = AGGREGATES[feature.aggregate].text + (numbers === '' ? '' : ` (${numbers})`);
+  const kept = feature.kept < 0 ? '' : `, of \`${plan.names[feature.kept]}\` as it was at each`;
+  const of = feature.field === null ? kept : ` of \`${feature.field}\``;
   const operands =
     feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
-  const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` among \`${among}\``}`;
+  const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` ${ruleOf(feature.aggregate).among ?? ''} \`${among}\``}`;
   const entity = entityName(feature) === USER ? '' : ` of the same \`${feature.entity.join('` and `')}\``;
   return `${words}${of}${operands}${entity}${filters}`;
 }
@@ -42,6 +45,16 @@ function nullRule(feature: FeatureDeclaration): string {
     case 'max':
     case 'share':
       return 'no payment counts';
+    case 'trimmed_mean':
+    case 'nth_last':
+    case 'time_since_nth_last':
+      return `fewer than ${feature.n} payments match`;
+    case 'time_since_oldest':
+      return 'no payment matches';
+    case 'streak_age':
+      return 'the streak is empty';
+    case 'count_since':
+      return 'none matches `since`';
     case 'std':
       return 'fewer than two payments count';
     case 'zscore':
@@ -71,6 +84,7 @@ function nullRule(feature: FeatureDeclaration): string {
     case 'distinct':
     case 'matches':
     case 'rate':
+    case 'streak':
     case 'hour_of_day':
     case 'day_of_week':
       return 'never';

@@ -6,17 +6,17 @@ import {
   isValueField,
   LABEL_FIELDS,
   LOOKS_BACK,
-  REASON_UNITS,
+  ruleOf,
   USER,
   VALUE_FIELDS,
   type Aggregate,
   type Catalogue,
   type FeatureDeclaration,
-  type ReasonRule,
-  type ReasonUnit,
 } from './catalogue.ts';
 import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
+import { EarlierFeatures } from './earlier-features.ts';
+import { parseReason } from './parse-reason.ts';
 import { parseWhere } from './where-conditions.ts';
 
 const FEATURE_KEYS = [
@@ -29,10 +29,13 @@ const FEATURE_KEYS = [
   'of',
   'where',
   'among',
+  'since',
+  'n',
+  'trim',
+  'min_count',
   'reason',
   'description',
 ];
-const REASON_KEYS = ['at_least', 'at_most', 'times_usual', 'text', 'unit', 'weight'];
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
 const WINDOW_MS_MAX = 366 * 86_400_000;
 
@@ -47,7 +50,7 @@ export function parseCatalogue(text: string, fileName: string): Catalogue {
 
 class CatalogueParser {
   private readonly yaml: CatalogueYaml;
-  private readonly names: string[] = [];
+  private readonly earlier = new EarlierFeatures();
 
   constructor(fileName: string) {
     this.yaml = new CatalogueYaml(fileName);
@@ -71,7 +74,7 @@ class CatalogueParser {
       for (const item of list.node.items) {
         const feature = this.feature(item as Node);
         if (feature) features.push(feature);
-        this.names.push(feature?.name ?? '');
+        this.earlier.add(feature);
       }
     }
     if (features.length === 0 && this.yaml.problemCount === 0) this.yaml.problem(1, 'the catalogue has no features');
@@ -90,11 +93,11 @@ class CatalogueParser {
     const name = this.name(fields, line);
     const aggregate = this.aggregate(fields, line);
     if (name === null || aggregate === null) return null;
-    const rule = AGGREGATES[aggregate];
+    const rule = ruleOf(aggregate);
     const window = fields.get('window');
     let windowMs = 0;
     const windowed = rule.window !== 'none';
-    if (windowed) {
+    if (windowed && (window || rule.window !== 'optional')) {
       const text = this.yaml.scalar(window);
       const parsed = typeof text === 'string' ? parseDurationMs(text) : null;
       if (parsed === null || parsed <= 0 || parsed > WINDOW_MS_MAX) {
@@ -106,7 +109,9 @@ class CatalogueParser {
     } else if (window) {
       this.yaml.problem(window.line, `${name}: ${aggregate} has no window`);
     }
-    const delayMs = this.delay(fields.get('delay'), name, aggregate);
+    const delayMs = this.delay(fields.get('delay'), name, aggregate, windowMs);
+    const keepable = (word: string): number | string | null => this.earlier.keepable(word);
+    const among = rule.among ?? 'among';
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
@@ -114,22 +119,31 @@ class CatalogueParser {
       windowText: windowMs === 0 ? '' : describeDuration(windowMs),
       delayMs,
       entity: this.entity(fields.get('entity'), name, aggregate),
-      includesCurrent: this.current(fields, name, windowed, delayMs),
+      includesCurrent: this.current(fields, name, windowed, delayMs > 0 || rule.earlier === true),
+      kept: rule.of === 'kept' ? this.keptOf(fields.get('of'), name) : -1,
+      n: this.number(fields, name, rule.numbers, 'n') + this.number(fields, name, rule.numbers, 'min_count'),
+      trim: this.number(fields, name, rule.numbers, 'trim'),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
       operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
-      where: parseWhere(this.yaml, fields.get('where'), name, rule.where),
-      among: parseWhere(this.yaml, fields.get('among'), name, 'among' in rule, 'among'),
-      reason: this.reason(fields.get('reason'), name),
+      where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', keepable),
+      among: parseWhere(this.yaml, fields.get(among), name, rule.among !== undefined, among, keepable),
+      reason: parseReason(this.yaml, fields.get('reason'), name),
       description: this.yaml.shortText(fields.get('description'), name, 'description') ?? '',
     };
     if (rule.of === 'none' && fields.has('of'))
       this.yaml.problem(fields.get('of')!.line, `${name}: ${aggregate} has no "of"`);
+    for (const key of ['among', 'since']) {
+      if (fields.has(key) && key !== among) this.yaml.problem(fields.get(key)!.line, `${name}: no "${key}" here`);
+    }
+    if (aggregate === 'count_since' && declaration.among.length === 0) {
+      this.yaml.problem(line, `${name}: count_since needs "since"`);
+    }
     const labelled = [...declaration.where, ...declaration.among].some((condition) => condition.kind === 'label');
     const unsaid = declaration.entity.find((word) => !LABEL_FIELDS.includes(word));
     if (labelled && unsaid !== undefined) {
       this.yaml.problem(line, `${name}: a verdict does not say the ${unsaid} of its payment: no "label" here`);
     }
-    if (['share', 'rate', 'matches'].includes(aggregate) && declaration.where.length === 0) {
+    if (['share', 'rate', 'matches', 'streak', 'streak_age'].includes(aggregate) && declaration.where.length === 0) {
       this.yaml.problem(line, `${name}: ${aggregate} needs "where"`);
     }
     if (aggregate === 'matches' && declaration.where.some((condition) => condition.kind === 'label')) {
@@ -145,7 +159,7 @@ class CatalogueParser {
       this.yaml.problem(field?.line ?? line, 'name must be lower-case letters, digits and _, at most 64, letter first');
       return null;
     }
-    if (this.names.includes(name)) {
+    if (this.earlier.names.includes(name)) {
       this.yaml.problem(field!.line, `${name}: the name is used twice`);
       return null;
     }
@@ -161,9 +175,41 @@ class CatalogueParser {
     return null;
   }
 
-  private delay(field: YamlField | undefined, name: string, aggregate: Aggregate): number {
+  private keptOf(field: YamlField | undefined, name: string): number {
+    if (!field) return -1;
+    const word = String(this.yaml.scalar(field));
+    const index = this.earlier.keepable(word);
+    if (typeof index === 'number') return index;
+    const why = index ?? `no earlier feature of this name${didYouMean(word, this.earlier.names)}`;
+    this.yaml.problem(field.line, `${name}: of ${word}: ${why}`);
+    return -1;
+  }
+
+  /** 0 where the aggregate takes none */
+  private number(
+    fields: Map<string, YamlField>,
+    name: string,
+    taken: readonly string[] | undefined,
+    key: 'n' | 'trim' | 'min_count',
+  ): number {
+    const field = fields.get(key);
+    if (taken?.includes(key) !== true) {
+      if (field) this.yaml.problem(field.line, `${name}: no "${key}" here`);
+      return 0;
+    }
+    const value = field ? this.yaml.scalar(field) : key === 'trim' ? 0 : 1;
+    const isGood =
+      key === 'trim' ? isBetween(value, 0, 0.499_999) : Number.isInteger(value) && isBetween(value, 1, 1_000);
+    if (isGood) return value as number;
+    const what = key === 'trim' ? 'a share below 0.5' : 'an integer from 1 to 1000';
+    this.yaml.problem(field!.line, `${name}: ${key} is ${what}`);
+    return 0;
+  }
+
+  private delay(field: YamlField | undefined, name: string, aggregate: Aggregate, windowMs: number): number {
     if (!field) return 0;
-    if (AGGREGATES[aggregate].window !== 'required') {
+    const { window } = ruleOf(aggregate);
+    if (window === 'none' || window === 'plain' || windowMs === 0) {
       this.yaml.problem(field.line, `${name}: ${aggregate} has no delay`);
       return 0;
     }
@@ -176,7 +222,7 @@ class CatalogueParser {
 
   private entity(field: YamlField | undefined, name: string, aggregate: Aggregate): readonly string[] {
     if (!field) return [USER];
-    if (AGGREGATES[aggregate].window === 'none' && !LOOKS_BACK.has(aggregate)) {
+    if (ruleOf(aggregate).window === 'none' && !LOOKS_BACK.has(aggregate)) {
       this.yaml.problem(field.line, `${name}: ${aggregate} looks at no history: no "entity"`);
     }
     const nodes = isSeq(field.node) ? (field.node.items as Node[]) : [field.node];
@@ -192,10 +238,12 @@ class CatalogueParser {
     return words.map(String).sort();
   }
 
-  private current(fields: Map<string, YamlField>, name: string, windowed: boolean, delayMs: number): boolean {
+  private current(fields: Map<string, YamlField>, name: string, windowed: boolean, never: boolean): boolean {
     const field = fields.get('current');
-    if (!field) return delayMs === 0;
-    if (delayMs > 0) this.yaml.problem(field.line, `${name}: behind a delay this payment never counts: no "current"`);
+    if (!field) return !never;
+    if (never && this.yaml.scalar(field) !== 'exclude') {
+      this.yaml.problem(field.line, `${name}: this payment itself never counts here: no "current"`);
+    }
     const word = this.yaml.scalar(field);
     if (!windowed) this.yaml.problem(field.line, `${name}: "current" is for aggregates with a window`);
     else if (word !== 'include' && word !== 'exclude') {
@@ -223,45 +271,18 @@ class CatalogueParser {
       return [];
     }
     return list.map((word) => {
-      const index = this.names.indexOf(String(word));
+      const index = this.earlier.names.indexOf(String(word));
       if (index < 0 || word === '') {
         this.yaml.problem(
           field!.line,
-          `${name}: no earlier feature "${String(word)}"${didYouMean(String(word), this.names)}`,
+          `${name}: no earlier feature "${String(word)}"${didYouMean(String(word), this.earlier.names)}`,
         );
       }
       return index;
     });
   }
+}
 
-  private reason(field: YamlField | undefined, name: string): ReasonRule | null {
-    if (!field) return null;
-    if (!isMap(field.node)) {
-      this.yaml.problem(field.line, `${name}: "reason" is a map with "text"`);
-      return null;
-    }
-    const fields = this.yaml.fieldsOf(field.node, REASON_KEYS, `reason of ${name}`);
-    const number = (key: string, fallback: number): number => {
-      const given = fields.get(key);
-      const value = given ? this.yaml.scalar(given) : fallback;
-      if (typeof value === 'number' && Number.isFinite(value)) return value;
-      this.yaml.problem(given?.line ?? field.line, `${name}: ${key} must be a number`);
-      return fallback;
-    };
-    const text = this.yaml.shortText(fields.get('text'), name, 'text');
-    if (text === null) this.yaml.problem(field.line, `${name}: a reason needs a text`);
-    const unit = fields.has('unit') ? this.yaml.scalar(fields.get('unit')) : 'number';
-    if (!REASON_UNITS.includes(unit as ReasonUnit)) {
-      this.yaml.problem(fields.get('unit')!.line, `${name}: unit is one of ${REASON_UNITS.join(', ')}`);
-    }
-    const atMost = fields.has('at_most') ? number('at_most', 0) : null;
-    return {
-      atLeast: fields.has('at_least') ? number('at_least', 0) : atMost === null ? 0 : -Infinity,
-      atMost,
-      timesUsual: number('times_usual', 0),
-      text: text ?? '',
-      unit: unit as ReasonUnit,
-      weight: number('weight', 1),
-    };
-  }
+function isBetween(value: unknown, least: number, most: number): boolean {
+  return typeof value === 'number' && value >= least && value <= most;
 }

@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, type Node } from 'yaml';
+import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import { didYouMean } from '../domain/suggest.ts';
 import { isValueField, LABEL_WORDS, VALUE_FIELDS, type LabelWord, type WhereCondition } from './catalogue.ts';
 import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
@@ -8,13 +8,15 @@ import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
  * @param name of the feature
  * @param allowed whether its aggregate takes conditions
  * @param key under which they stand
+ * @param earlier features whose values can be asked for: index by name, or what speaks against it
  */
 export function parseWhere(
   yaml: CatalogueYaml,
   field: YamlField | undefined,
   name: string,
   allowed: boolean,
-  key = 'where',
+  key: string,
+  earlier: (word: string) => number | string | null,
 ): WhereCondition[] {
   if (!field) return [];
   if (!allowed || !isMap(field.node)) {
@@ -31,13 +33,23 @@ export function parseWhere(
       if (amount) conditions.push(amount);
     } else if (word === 'label') {
       conditions.push(labelCondition(yaml, value, name, line));
-    } else if (!isValueField(word)) {
+    } else if (isValueField(word)) {
+      conditions.push(fieldCondition(yaml, word, value, name, line));
+    } else {
+      const feature = earlier(word);
+      if (typeof feature === 'number') {
+        const condition = keptCondition(yaml, value, name, line, word, feature);
+        if (condition) conditions.push(condition);
+        continue;
+      }
+      if (feature !== null) {
+        yaml.problem(line, `${name}: ${word} in ${key}: ${feature}`);
+        continue;
+      }
       yaml.problem(
         line,
         `${name}: unknown field "${word}" in ${key}${didYouMean(word, [...VALUE_FIELDS, 'amount_minor', 'label'])}`,
       );
-    } else {
-      conditions.push(fieldCondition(yaml, word, value, name, line));
     }
   }
   return conditions;
@@ -77,18 +89,45 @@ function labelCondition(yaml: CatalogueYaml, value: Node | null, name: string, l
   return { kind: 'label', states: LABEL_WORDS.filter((word: LabelWord) => words.includes(word) !== negate) };
 }
 
+function keptCondition(
+  yaml: CatalogueYaml,
+  value: Node | null,
+  name: string,
+  line: number,
+  word: string,
+  feature: number,
+): WhereCondition | null {
+  let node = value;
+  let negate = false;
+  if (isMap(value) && value.has('not')) {
+    node = yaml.fieldsOf(value, ['not'], `where of ${name}`).get('not')?.node ?? null;
+    negate = true;
+  }
+  if (!isMap(node)) {
+    yaml.problem(line, `${name}: ${word} takes {over: …, at_most: …}, or {not: {…}} of it`);
+    return null;
+  }
+  const [over, atMost] = bounds(yaml, node, name, line, -Infinity);
+  return { kind: 'kept', feature, name: word, over, atMost, negate };
+}
+
 function amountCondition(yaml: CatalogueYaml, value: Node | null, name: string, line: number): WhereCondition | null {
   if (!isMap(value)) {
     yaml.problem(line, `${name}: amount_minor takes {over: …, at_most: …}`);
     return null;
   }
-  const fields = yaml.fieldsOf(value, ['over', 'at_most'], `where of ${name}`);
+  const [overMinor, atMostMinor] = bounds(yaml, value, name, line, -1);
+  return { kind: 'amount', overMinor, atMostMinor };
+}
+
+function bounds(yaml: CatalogueYaml, map: YAMLMap, name: string, line: number, least: number): [number, number] {
+  const fields = yaml.fieldsOf(map, ['over', 'at_most'], `where of ${name}`);
   const bound = (key: string, fallback: number): number => {
     const field = fields.get(key);
     const number = field ? yaml.scalar(field) : fallback;
     if (typeof number === 'number' && !Number.isNaN(number)) return number;
-    yaml.problem(field?.line ?? line, `${name}: ${key} must be a number of minor units`);
+    yaml.problem(field?.line ?? line, `${name}: ${key} must be a number`);
     return fallback;
   };
-  return { kind: 'amount', overMinor: bound('over', -1), atMostMinor: bound('at_most', Infinity) };
+  return [bound('over', least), bound('at_most', Infinity)];
 }

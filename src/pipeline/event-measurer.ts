@@ -7,7 +7,7 @@ import type { CacheEntry } from '../state/cache.ts';
 import { entityKey, entityPrefix, userKey } from '../state/entity-keys.ts';
 import { EventView } from '../state/event-view.ts';
 import type { UserHistory } from '../state/history.ts';
-import { windowsBefore } from '../state/layout.ts';
+import { setMasks, windowsBefore } from '../state/layout.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
@@ -35,6 +35,8 @@ export class EventMeasurer {
   private readonly extractor: Extractor;
   private readonly event: EventView;
   private readonly measures: Measures;
+  /** features of what is only folded */
+  private readonly scratch: Float64Array;
   private readonly others: readonly Other[];
   readonly labels: LabelQueue | null;
   private readonly classified: Classified = { kind: KIND.normal, row: -1 };
@@ -46,6 +48,7 @@ export class EventMeasurer {
     this.extractor = new Extractor(plan);
     this.event = new EventView(plan.layout);
     this.measures = new Measures(plan.layout);
+    this.scratch = new Float64Array(plan.steps.length);
     this.others = plan.entities.slice(1).map((entity) => ({
       entity,
       prefix: entityPrefix(entity.name),
@@ -100,14 +103,36 @@ export class EventMeasurer {
 
   /** Folds one that was decided before. */
   foldAgain(one: Work, histories: PartitionHistories): void {
-    this.classifyOne(one, one.entry!.history);
+    const { plan, event } = this;
+    const user = one.entry!.history;
+    this.classifyOne(one, user);
     for (let e = 0; e < this.others.length; e++) {
       const other = this.others[e]!;
-      if (one.others[e]) other.extractor.extractAs(one.transaction, this.event, other.event);
+      // Of other entities rows keep nothing: their features need not be known.
+      other.present = false;
+      if (one.others[e]) other.extractor.extractAs(one.transaction, event, other.event);
     }
     // Of several histories some may have been stored before a crash and some not: each says itself what it has seen.
-    const again = one.kind === KIND.known && this.others.length > 0 && holds(one.entry!.history, this.event);
-    if (isFolded(one.kind) || again) this.foldAll(one, histories);
+    const again = one.kind === KIND.known && this.others.length > 0 && holds(user, event);
+    if (!isFolded(one.kind) && !again) return;
+    if (plan.kept.length > 0) {
+      if (isFolded(one.kind)) {
+        this.measureUser(one, user);
+        computeFeatures(plan, event, this.measures, this.scratch, 0, this.others);
+      } else recall(user, event);
+      this.shareKept(one);
+    }
+    this.foldAll(one, histories);
+  }
+
+  /** What the user's row keeps, the rows of other entities keep, too. */
+  private shareKept(one: Work): void {
+    for (let e = 0; e < this.others.length; e++) {
+      const { event, entity } = this.others[e]!;
+      if (!one.others[e] || entity.layout.kept === 0) continue;
+      event.kept.set(this.event.kept);
+      setMasks(entity.layout, event);
+    }
   }
 
   /** As of no history at all. */
@@ -195,6 +220,15 @@ function holds({ rows, panes, detailStart }: UserHistory, { timeMs, offset }: Ev
     if (row < detailStart || rows.offset(row) === offset) return true;
   }
   return panes.length > 0 && timeMs <= panes[panes.length - 1]!.lastMs;
+}
+
+/** The values that the event's row keeps. */
+function recall({ rows }: UserHistory, event: EventView): void {
+  for (let row = rows.upperBound(event.timeMs) - 1; row >= rows.start && rows.timeMs(row) === event.timeMs; row--) {
+    if (rows.offset(row) !== event.offset) continue;
+    for (let k = 0; k < rows.keptCount; k++) event.kept[k] = rows.kept(row, k);
+    return;
+  }
 }
 
 function keyOf(other: Other, transaction: Transaction): string | null {

@@ -1,6 +1,7 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { BLOB_FLAG, BLOB_VERSION, LOCATION_REFS } from './blob-format.ts';
 import { BlobReader } from './blob-io.ts';
+import { readKept } from './blob-kept.ts';
 import { readLabel, readMasks, readPendingLabels } from './blob-labels.ts';
 import { Dictionary } from './dictionary.ts';
 import { NO_LOCATION, type EventView } from './event-view.ts';
@@ -139,6 +140,7 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     timeMs += reader.varint();
     scratch.timeMs = timeMs;
     scratch.amountMinor = reader.varint();
+    if (rows.keptCount > 0) readKept(reader, scratch);
     if (!rows.labelled) {
       const mask = reader.varint();
       scratch.filterMask = sameFilters ? (mask << 1) | 1 : 1;
@@ -160,6 +162,7 @@ function readRows(reader: BlobReader, history: UserHistory, sameFilters: boolean
     timeMs += reader.varint();
     scratch.timeMs = timeMs;
     scratch.amountMinor = reader.varint();
+    if (rows.keptCount > 0) readKept(reader, scratch);
     offset += reader.zigzag();
     scratch.offset = offset;
     scratch.transactionHash = reader.u32();

@@ -1,6 +1,7 @@
 import { LIMITS } from '../domain/limits.ts';
 import { BLOB_FLAG, BLOB_VERSION, LOCATION_REFS } from './blob-format.ts';
 import { BlobWriter } from './blob-io.ts';
+import { writeKept } from './blob-kept.ts';
 import { writeLabel, writeMasks, writePendingLabels } from './blob-labels.ts';
 import type { Dictionary } from './dictionary.ts';
 import { NO_LOCATION } from './event-view.ts';
@@ -124,6 +125,7 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     writer.varint(timeMs - previousMs);
     previousMs = timeMs;
     writer.varint(rows.amountMinor(row));
+    if (rows.keptCount > 0) writeKept(writer, rows, row);
     if (!rows.labelled) writer.varint(rows.filterMask(row) >>> 1);
     else {
       writeMasks(writer, rows, row);
@@ -142,6 +144,7 @@ function writeRows(history: UserHistory, entryIds: Uint16Array): void {
     writer.varint(timeMs - previousMs);
     previousMs = timeMs;
     writer.varint(rows.amountMinor(row));
+    if (rows.keptCount > 0) writeKept(writer, rows, row);
     const offset = rows.offset(row);
     writer.zigzag(offset - previousOffset);
     previousOffset = offset;

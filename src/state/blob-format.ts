@@ -12,7 +12,7 @@
  *                second × 2 + fraud (only where the layout's filters ask for labels)
  *   panes?     : count, then per pane times and totals
  *   rows       : count, count with details; oldest first:
- *                time delta, amount; without details: mask (with labels: per label state, transaction hash, label); with details: offset delta (zigzag), transaction hash (4),
+ *                time delta, amount, kept values (zigzag + 1; 0 = none); without details: mask (with labels: per label state, transaction hash, label); with details: offset delta (zigzag), transaction hash (4),
  *                content hash (3), bit mask of fields that differ from the row before, their entries, location (the last rows only),
  *                label where the layout has labels
  *

@@ -23,8 +23,11 @@ export class EventView {
   fraudMask = 1;
   /** per field of the layout: 32-bit hash, -1 = null */
   readonly hashes: Float64Array;
+  /** values of features that the row will keep, see `keptValue`; NaN = none */
+  readonly kept: Float64Array;
 
   constructor(layout: Layout) {
     this.hashes = new Float64Array(layout.fields.length);
+    this.kept = new Float64Array(layout.kept).fill(NaN);
   }
 }

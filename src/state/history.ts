@@ -282,7 +282,7 @@ export class UserHistory {
 }
 
 function newRows(layout: Layout): Rows {
-  return new Rows(layout.fields.length, 8, layout.labelFilters !== 0);
+  return new Rows(layout.fields.length, 8, layout.labelFilters !== 0, layout.kept);
 }
 
 /** Rows with details refer to at most three quarters of the dictionary: there is always something to forget. */

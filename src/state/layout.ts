@@ -1,4 +1,5 @@
 import type { EventView } from './event-view.ts';
+import { KEPT_UNITS, type Scan } from './scans.ts';
 
 /**
  * What the state keeps of an event, and what it is asked for: the compiled form of a catalogue, as far as the
@@ -26,6 +27,9 @@ export interface Layout {
   readonly filters: readonly Filter[];
   /** bit f: filter f asks for the verdict on a payment; 0 = none does, and rows have none */
   readonly labelFilters: number;
+  /** number of features whose values the rows keep */
+  readonly kept: number;
+  readonly scans: readonly Scan[];
   /** (window, filter) pairs that features use, ordered by window; parallel arrays */
   readonly measureWindow: Int32Array;
   readonly measureFilter: Int32Array;
@@ -46,6 +50,14 @@ export interface Filter {
 export type FilterCondition =
   | { readonly kind: 'field'; readonly field: number; readonly hashes: readonly number[]; readonly negate: boolean }
   | { readonly kind: 'amount'; readonly overMinor: number; readonly atMostMinor: number }
+  /** a value that the row keeps; none is in no range */
+  | {
+      readonly kind: 'kept';
+      readonly kept: number;
+      readonly over: number;
+      readonly atMost: number;
+      readonly negate: boolean;
+    }
   /** bit s: matches when LABEL is s */
   | { readonly kind: 'label'; readonly states: number };
 
@@ -74,10 +86,21 @@ export const EXACT_SQUARE_LIMIT = 2 ** 36;
 const LIMB_SUM = 2 ** 26;
 const LIMB_SQUARE = 2 ** 18;
 
-function matches(filter: Filter, hashes: Float64Array, amountMinor: number, label: LabelState): boolean {
+const NONE_KEPT: Float64Array = new Float64Array(0);
+
+function matches(
+  filter: Filter,
+  hashes: Float64Array,
+  amountMinor: number,
+  label: LabelState,
+  kept: Float64Array,
+): boolean {
   for (const condition of filter.conditions) {
     if (condition.kind === 'label') {
       if ((condition.states & (1 << label)) === 0) return false;
+    } else if (condition.kind === 'kept') {
+      const value = kept[condition.kept]! / KEPT_UNITS;
+      if ((value > condition.over && value <= condition.atMost) === condition.negate) return false;
     } else if (condition.kind === 'amount') {
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
     } else {
@@ -94,20 +117,21 @@ export function filterMask(
   hashes: Float64Array,
   amountMinor: number,
   label: LabelState = LABEL.unknown,
+  kept = NONE_KEPT,
 ): number {
   let mask = 1;
   const filters = layout.filters;
-  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor, label)) mask |= 1 << f;
+  for (let f = 1; f < filters.length; f++) if (matches(filters[f]!, hashes, amountMinor, label, kept)) mask |= 1 << f;
   return mask;
 }
 
 /** The masks of an event whose fields are filled in. */
 export function setMasks(layout: Layout, event: EventView): void {
-  const { hashes, amountMinor } = event;
-  event.filterMask = filterMask(layout, hashes, amountMinor);
+  const { hashes, amountMinor, kept } = event;
+  event.filterMask = filterMask(layout, hashes, amountMinor, LABEL.unknown, kept);
   if (layout.labelFilters === 0) return;
-  event.genuineMask = filterMask(layout, hashes, amountMinor, LABEL.genuine);
-  event.fraudMask = filterMask(layout, hashes, amountMinor, LABEL.fraud);
+  event.genuineMask = filterMask(layout, hashes, amountMinor, LABEL.genuine, kept);
+  event.fraudMask = filterMask(layout, hashes, amountMinor, LABEL.fraud, kept);
 }
 
 /** Adds (sign 1) or takes away (sign -1) one amount; extremes are the caller's. */

@@ -3,6 +3,7 @@ import type { UserHistory } from './history.ts';
 import { MEASURE, addAmount, windowsBefore } from './layout.ts';
 import type { Measures } from './measures.ts';
 import { addPanes } from './panes.ts';
+import { runScans } from './scans.ts';
 import { LIMITS } from '../domain/limits.ts';
 
 /** Which part of the log an event may see. */
@@ -30,6 +31,7 @@ export function measureAsOf(history: UserHistory, event: EventView, seen: AsOf, 
   if (history.isForgottenAt(timeMs)) return;
   scanAmounts(history, event, seen, out);
   scanValues(history, event, seen, out);
+  if (layout.scans.length > 0) runScans(history, event, seen.row, seen.beforeOffset, out);
   findLocation(history, event, seen, out);
   out.firstSeenMs = firstSeen(history, timeMs, seen);
   if (!history.filtersKnown) out.inexactWindows = (1 << layout.windowsMs.length) - 1;

@@ -4,6 +4,7 @@ import { MEASURE, windowsBefore } from './layout.ts';
 import { measureValues } from './measure-values.ts';
 import type { Measures } from './measures.ts';
 import { addPanes } from './panes.ts';
+import { runScans } from './scans.ts';
 import type { WindowTotals } from './window-totals.ts';
 
 /** See `UserHistory.measure`. */
@@ -35,6 +36,7 @@ export function measureInOrder(history: UserHistory, totals: WindowTotals, event
     }
   }
   measureValues(history, event, out);
+  if (layout.scans.length > 0) runScans(history, event, history.rows.end, Infinity, out);
   const lookbackFromMs = timeMs - layout.lookbackMs;
   out.previousMs = history.newestMs > lookbackFromMs ? history.newestMs : -Infinity;
   out.firstSeenMs = history.firstSeenMs;

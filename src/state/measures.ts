@@ -1,4 +1,5 @@
 import { MEASURE, type Layout } from './layout.ts';
+import { SCAN } from './scans.ts';
 
 /**
  * What a user's history was just before an event: the answer of `UserHistory.measure`, reused from event to event.
@@ -13,6 +14,8 @@ export class Measures {
   readonly valueLastMs: Float64Array;
   /** per filter: event time of the last match within the horizon, -Infinity = none */
   readonly filterLastMs: Float64Array;
+  /** two places per scan of the layout */
+  readonly scanned: Float64Array;
   /** -Infinity when there is no history */
   previousMs = -Infinity;
   firstSeenMs = Infinity;
@@ -25,10 +28,14 @@ export class Measures {
   /** bit w: the distinct counts over window w are estimated */
   inexactDistinct = 0;
 
+  private readonly scans: Layout['scans'];
+
   constructor(layout: Layout) {
     this.values = new Float64Array(layout.measureWindow.length * MEASURE.stride);
     this.distinct = new Float64Array(layout.fields.length * layout.plainWindows);
     this.valueLastMs = new Float64Array(layout.fields.length);
+    this.scanned = new Float64Array(layout.scans.length * 2);
+    this.scans = layout.scans;
     this.filterLastMs = new Float64Array(layout.filters.length);
   }
 
@@ -39,6 +46,7 @@ export class Measures {
       values[at + MEASURE.min] = Infinity;
       values[at + MEASURE.max] = -Infinity;
     }
+    resetScans(this.scans, this.scanned);
     this.distinct.fill(0);
     this.valueLastMs.fill(-Infinity);
     this.filterLastMs.fill(-Infinity);
@@ -47,5 +55,16 @@ export class Measures {
     this.locatedMs = -Infinity;
     this.inexactWindows = 0;
     this.inexactDistinct = 0;
+  }
+}
+
+/** What scans of nothing find. */
+function resetScans(scans: Layout['scans'], scanned: Float64Array): void {
+  scanned.fill(0);
+  for (let s = 0; s < scans.length; s++) {
+    const { kind } = scans[s]!;
+    if (kind === SCAN.min) scanned[2 * s] = Infinity;
+    else if (kind === SCAN.max) scanned[2 * s] = -Infinity;
+    else if (kind !== SCAN.streak && kind !== SCAN.sum) scanned[2 * s] = NaN;
   }
 }

@@ -42,6 +42,7 @@ export function addToPane(pane: Pane, timeMs: number, amountMinor: number, mask:
 
 /** Rows that are kept one by one. */
 export function rowsMax(layout: Layout): number {
+  if (layout.kept > 0) return LIMITS.keptRowsMax;
   return layout.labelFilters === 0 ? LIMITS.rowsMax : LIMITS.labelledRowsMax;
 }
 

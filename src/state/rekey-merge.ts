@@ -88,6 +88,7 @@ function viewOf({ rows, dictionary }: UserHistory, row: number, out: EventView):
   out.latE7 = rows.latE7(row);
   out.lonE7 = out.latE7 === NO_LOCATION ? NO_LOCATION : rows.lonE7(row);
   out.filterMask = rows.unlabelledMask(row);
+  for (let k = 0; k < rows.keptCount; k++) out.kept[k] = rows.kept(row, k);
   if (rows.labelled) {
     out.genuineMask = rows.maskIf(row, LABEL.genuine);
     out.fraudMask = rows.maskIf(row, LABEL.fraud);

@@ -13,6 +13,8 @@ import { LABEL } from './layout.ts';
 export class Rows {
   readonly fieldCount: number;
   readonly labelled: boolean;
+  /** values of features that a row keeps */
+  readonly keptCount: number;
   capacity: number;
   start = 0;
   end = 0;
@@ -24,17 +26,22 @@ export class Rows {
   d: Uint16Array;
   /** rows of the filter mask per LABEL state, the state and the second of its verdict; empty when no filter asks for labels */
   l: Int32Array;
+  /** rows of kept values, see `keptValue` */
+  k: Float64Array;
 
-  constructor(fieldCount: number, capacity = 8, labelled = false) {
+  constructor(fieldCount: number, capacity = 8, labelled = false, keptCount = 0) {
     this.fieldCount = fieldCount;
     this.capacity = capacity;
     this.labelled = labelled;
-    const buffer = new ArrayBuffer(bytesFor(fieldCount, capacity, labelled));
+    this.keptCount = keptCount;
+    const buffer = new ArrayBuffer(bytesFor(fieldCount, capacity, labelled, keptCount));
     const labelBytes = labelled ? capacity * LABEL_STRIDE * 4 : 0;
     this.f = new Float64Array(buffer, 0, capacity * 4);
-    this.i = new Int32Array(buffer, capacity * 32, capacity * 4);
-    this.l = new Int32Array(buffer, capacity * 48, labelBytes / 4);
-    this.d = new Uint16Array(buffer, capacity * 48 + labelBytes, capacity * fieldCount);
+    this.k = new Float64Array(buffer, capacity * 32, capacity * keptCount);
+    const from = capacity * (32 + 8 * keptCount);
+    this.i = new Int32Array(buffer, from, capacity * 4);
+    this.l = new Int32Array(buffer, from + capacity * 16, labelBytes / 4);
+    this.d = new Uint16Array(buffer, from + capacity * 16 + labelBytes, capacity * fieldCount);
   }
 
   get length(): number {
@@ -42,7 +49,7 @@ export class Rows {
   }
 
   get bytes(): number {
-    return bytesFor(this.fieldCount, this.capacity, this.labelled) + 480;
+    return bytesFor(this.fieldCount, this.capacity, this.labelled, this.keptCount) + 480;
   }
 
   timeMs(row: number): number {
@@ -79,6 +86,15 @@ export class Rows {
 
   filterMask(row: number): number {
     return this.i[4 * row + 3]!;
+  }
+
+  /** a feature's value as of the event's own time, in KEPT_UNITS; NaN = none */
+  kept(row: number, index: number): number {
+    return this.k[row * this.keptCount + index]!;
+  }
+
+  setKept(row: number, index: number, value: number): void {
+    this.k[row * this.keptCount + index] = value;
   }
 
   /** one of LABEL */
@@ -132,6 +148,7 @@ export class Rows {
     i[4 * row + 1] = event.lonE7;
     i[4 * row + 2] = event.contentHash;
     i[4 * row + 3] = event.filterMask;
+    for (let k = 0; k < this.keptCount; k++) this.setKept(row, k, event.kept[k]!);
     if (!this.labelled) return;
     const at = LABEL_STRIDE * row;
     this.l[at] = event.filterMask;
@@ -173,7 +190,7 @@ export class Rows {
   reserve(rows: number): void {
     let capacity = this.capacity;
     while (capacity < rows) capacity *= 2;
-    if (capacity !== this.capacity) this.take(new Rows(this.fieldCount, capacity, this.labelled));
+    if (capacity !== this.capacity) this.take(new Rows(this.fieldCount, capacity, this.labelled, this.keptCount));
   }
 
   private take(other: Rows): void {
@@ -181,6 +198,7 @@ export class Rows {
     this.i = other.i;
     this.d = other.d;
     this.l = other.l;
+    this.k = other.k;
     this.capacity = other.capacity;
   }
 
@@ -190,7 +208,7 @@ export class Rows {
     if (this.start >= this.capacity >> 2 && this.start > 0) {
       this.move(this.start, this.end, 0);
     } else {
-      const bigger = new Rows(this.fieldCount, this.capacity * 2, this.labelled);
+      const bigger = new Rows(this.fieldCount, this.capacity * 2, this.labelled, this.keptCount);
       copyRows(this, bigger);
       this.take(bigger);
     }
@@ -200,12 +218,13 @@ export class Rows {
 
   /** Copies rows [from, to) so that they begin at `target`. */
   private move(from: number, to: number, target: number): void {
-    const { f, i, d, l, capacity, fieldCount } = this;
+    const { f, i, d, l, k, capacity, fieldCount, keptCount } = this;
     const hashes = 3 * capacity;
     f.copyWithin(3 * target, 3 * from, 3 * to);
     f.copyWithin(hashes + target, hashes + from, hashes + to);
     i.copyWithin(4 * target, 4 * from, 4 * to);
     d.copyWithin(fieldCount * target, fieldCount * from, fieldCount * to);
+    if (keptCount > 0) k.copyWithin(keptCount * target, keptCount * from, keptCount * to);
     if (this.labelled) l.copyWithin(LABEL_STRIDE * target, LABEL_STRIDE * from, LABEL_STRIDE * to);
   }
 }
@@ -213,8 +232,8 @@ export class Rows {
 /** mask per state, state, second */
 const LABEL_STRIDE = 5;
 
-function bytesFor(fieldCount: number, capacity: number, labelled: boolean): number {
-  return capacity * (48 + 2 * fieldCount + (labelled ? LABEL_STRIDE * 4 : 0));
+function bytesFor(fieldCount: number, capacity: number, labelled: boolean, keptCount: number): number {
+  return capacity * (48 + 8 * keptCount + 2 * fieldCount + (labelled ? LABEL_STRIDE * 4 : 0));
 }
 
 function copyRows(from: Rows, to: Rows): void {
@@ -223,5 +242,7 @@ function copyRows(from: Rows, to: Rows): void {
   to.f.set(from.f.subarray(3 * from.capacity + start, 3 * from.capacity + end), 3 * to.capacity);
   to.i.set(from.i.subarray(4 * start, 4 * end));
   to.d.set(from.d.subarray(fieldCount * start, fieldCount * end));
+  const { keptCount } = from;
+  if (keptCount > 0) to.k.set(from.k.subarray(keptCount * start, keptCount * end));
   if (from.labelled) to.l.set(from.l.subarray(LABEL_STRIDE * start, LABEL_STRIDE * end));
 }

@@ -5,11 +5,8 @@ import { compilePlan, entityName } from '../../src/features/plan.ts';
 import { EventMeasurer } from '../../src/pipeline/event-measurer.ts';
 import { isFolded } from '../../src/pipeline/event-kind.ts';
 import { newWork } from '../../src/pipeline/work.ts';
-import { CacheBudget } from '../../src/state/cache.ts';
 import { MemoryStateStore } from '../../src/state/memory-store.ts';
-import { PartitionHistories } from '../../src/state/partition-histories.ts';
-import type { PartitionStore } from '../../src/state/store.ts';
-import type { InputRecord } from '../../src/transport/record.ts';
+import { crashed, historiesOf, idOf, recordAt } from '../support/entity-world.ts';
 import { naiveFeatures, type Seen } from '../support/naive-features.ts';
 import { seeded } from '../support/random.ts';
 import { transaction } from '../support/transaction.ts';
@@ -70,23 +67,6 @@ function payments(seed: number, count: number): Transaction[] {
   return log;
 }
 
-function recordAt(offset: number): InputRecord {
-  return { topic: 't', partition: 0, offset, timestampMs: -1, key: null, value: null, headers: null };
-}
-
-function histories(store: PartitionStore): PartitionHistories {
-  return new PartitionHistories(plan.layout, store, new CacheBudget(1e9));
-}
-
-const idOf = (fields: readonly string[], payment: Transaction): string | null => {
-  const values = fields.map((field) =>
-    field === 'attributes.tag'
-      ? payment.attributes['tag']
-      : (payment as unknown as Record<string, string | null>)[field],
-  );
-  return values.includes(null) || values.includes(undefined) ? null : values.join('|');
-};
-
 const near = (a: number, b: number): boolean =>
   Object.is(a, b) || a === b || Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(b));
 
@@ -98,7 +78,7 @@ describe('entities', () => {
       const random = seeded(seed * 77);
       const log = payments(seed, 160);
       const store = await new MemoryStateStore().open({ topic: 't', partition: 0 });
-      let state = histories(store);
+      let state = historiesOf(plan, store);
       state.restart(null);
       const lists = new Map<string, { folded: Seen[]; newest: number }>();
       for (let offset = 0; offset < log.length; offset++) {
@@ -133,7 +113,7 @@ describe('entities', () => {
           list.newest = Math.max(list.newest, payment.event_time);
         }
         if (random() < 0.1) await state.flush();
-        if (random() < 0.05) state = await crashed(store, state, log, offset + 1, random, measurer);
+        if (random() < 0.05) state = await crashed(plan, store, state, log, offset + 1, random, measurer);
       }
     }
     expect(compared).toBeGreaterThan(20_000);
@@ -154,38 +134,3 @@ describe('entities', () => {
     );
   });
 });
-
-/** The process dies in the middle of a flush: some histories are stored, the watermark is the one before. */
-async function crashed(
-  store: PartitionStore,
-  state: PartitionHistories,
-  log: readonly Transaction[],
-  end: number,
-  random: () => number,
-  measurer: EventMeasurer,
-): Promise<PartitionHistories> {
-  const before = await store.readState();
-  const half: PartitionStore = Object.create(store) as PartitionStore;
-  half.flush = async (request) => {
-    const kept = request.keys.map(() => random() < 0.5);
-    if (before.watermark === null) throw new Error('nothing is stored yet');
-    await store.flush({
-      ...request,
-      watermark: before.watermark,
-      keys: request.keys.filter((_, k) => kept[k]),
-      blobs: request.blobs.filter((_, k) => kept[k]),
-    });
-    throw new Error('died');
-  };
-  Reflect.set(state, 'store', half);
-  await state.flush().catch(() => undefined);
-  const next = histories(store);
-  next.restart(before.watermark);
-  for (let offset = before.watermark ?? 0; offset < end; offset++) {
-    const work = newWork(recordAt(offset), log[offset]!);
-    await measurer.load([work], next);
-    measurer.foldAgain(work, next);
-    next.position = offset + 1;
-  }
-  return next;
-}

@@ -10,9 +10,11 @@ export interface Seen {
   readonly offset: number;
   /** what is known of it */
   label?: LabelWord;
+  /** its own features, as they were */
+  readonly values?: readonly number[];
 }
 
-type Past = Transaction & { readonly label?: LabelWord };
+type Past = Transaction & { readonly label?: LabelWord; readonly values?: readonly number[] };
 
 export function naiveFeatures(
   catalogue: Catalogue,
@@ -20,11 +22,13 @@ export function naiveFeatures(
   earlier: readonly Seen[],
   lookbackMs: number,
   horizonMs: number,
+  /** features of this payment that are known already: those of its user, for another entity */
+  known: readonly number[] = [],
 ): number[] {
   const visible = earlier
     .filter((seen) => seen.transaction.event_time <= current.event_time)
     .sort((a, b) => a.transaction.event_time - b.transaction.event_time || a.offset - b.offset)
-    .map((seen): Past => ({ ...seen.transaction, label: seen.label ?? 'unknown' }));
+    .map((seen): Past => ({ ...seen.transaction, label: seen.label ?? 'unknown', values: seen.values ?? [] }));
   const remembered: Past[] = [];
   for (const one of visible) {
     const last = remembered[remembered.length - 1];
@@ -34,23 +38,33 @@ export function naiveFeatures(
   const newest = remembered[remembered.length - 1];
   if (newest && current.event_time - newest.event_time >= horizonMs) remembered.length = 0;
   const out: number[] = [];
-  for (const feature of catalogue.features) out.push(value(feature, current, remembered, lookbackMs, out));
+  const now: Past = { ...current, values: known.length > 0 ? known : out };
+  for (const feature of catalogue.features) out.push(value(feature, now, remembered, lookbackMs, out));
   return out;
 }
 
 function value(
   feature: FeatureDeclaration,
-  current: Transaction,
+  current: Past,
   past: readonly Past[],
   lookbackMs: number,
   done: readonly number[],
 ): number {
   const t = current.event_time;
   const untilMs = t - feature.delayMs;
-  const inWindow = past.filter((one) => one.event_time > untilMs - feature.windowMs && one.event_time <= untilMs);
+  const lengthMs = feature.windowMs === 0 ? lookbackMs : feature.windowMs;
+  const inWindow = past.filter((one) => one.event_time > untilMs - lengthMs && one.event_time <= untilMs);
   const alive = past.filter((one) => one.event_time > t - lookbackMs);
   const before = inWindow.filter((one) => fits(feature.where, one));
   const counted = feature.includesCurrent && fits(feature.where, current) ? [...before, current] : before;
+  const own = (one: Past): number => (feature.kept < 0 ? one.amount_minor : (one.values![feature.kept] ?? NaN));
+  if (feature.kept >= 0 && ['sum', 'mean', 'min', 'max'].includes(feature.aggregate)) {
+    const values = counted.map(own).filter((one) => !Number.isNaN(one));
+    if (feature.aggregate === 'sum') return values.reduce((sum, one) => sum + one, 0);
+    if (values.length === 0) return NaN;
+    if (feature.aggregate === 'mean') return values.reduce((sum, one) => sum + one, 0) / values.length;
+    return feature.aggregate === 'min' ? Math.min(...values) : Math.max(...values);
+  }
   const amounts = counted.map((one) => one.amount_minor);
   const earlierAmounts = before.map((one) => one.amount_minor);
   const field = (one: Transaction): string | null => (feature.field === null ? null : read(one, feature.field));
@@ -77,6 +91,34 @@ function value(
       const among = inWindow.filter((one) => fits(feature.among, one));
       if (feature.includesCurrent && fits(feature.among, current)) among.push(current);
       return among.length === 0 ? 0 : among.filter((one) => fits(feature.where, one)).length / among.length;
+    }
+    case 'trimmed_mean': {
+      const values = before.map(own).filter((one) => !Number.isNaN(one));
+      if (values.length < Math.max(1, feature.n)) return NaN;
+      values.sort((a, b) => a - b);
+      const cut = Math.floor(feature.trim * values.length);
+      const left = values.slice(cut, values.length - cut);
+      return left.reduce((sum, one) => sum + one, 0) / left.length;
+    }
+    case 'nth_last':
+    case 'time_since_nth_last': {
+      const one = before.filter((past) => !Number.isNaN(own(past))).at(-feature.n);
+      if (one === undefined) return NaN;
+      return feature.aggregate === 'nth_last' ? own(one) : (t - one.event_time) / 1000;
+    }
+    case 'time_since_oldest':
+      return before.length === 0 ? NaN : (t - before[0]!.event_time) / 1000;
+    case 'streak':
+    case 'streak_age': {
+      const among = inWindow.filter((one) => fits(feature.among, one)).reverse();
+      const end = among.findIndex((one) => !fits(feature.where, one));
+      const streak = end < 0 ? among : among.slice(0, end);
+      if (feature.aggregate === 'streak') return streak.length;
+      return streak.length === 0 ? NaN : (t - streak.at(-1)!.event_time) / 1000;
+    }
+    case 'count_since': {
+      const last = inWindow.findLastIndex((one) => fits(feature.among, one));
+      return last < 0 ? NaN : inWindow.slice(last + 1).filter((one) => fits(feature.where, one)).length;
     }
     case 'zscore': {
       const d = deviation(earlierAmounts);
@@ -142,6 +184,10 @@ function fits(where: readonly WhereCondition[], one: Past): boolean {
   return where.every((condition) => {
     if (condition.kind === 'amount') {
       return one.amount_minor > condition.overMinor && one.amount_minor <= condition.atMostMinor;
+    }
+    if (condition.kind === 'kept') {
+      const kept = Math.round((one.values?.[condition.feature] ?? NaN) * 1e6) / 1e6;
+      return (kept > condition.over && kept <= condition.atMost) !== condition.negate;
     }
     if (condition.kind === 'label') return condition.states.includes(one.label ?? 'unknown');
     const value = read(one, condition.field);

@@ -43,7 +43,7 @@ describe('the catalogue parser', () => {
     ['{ name: a, aggregate: distinct, of: ip, window: 1h, delay: 1d }', /^f\.yaml:3: a: distinct has no delay$/],
     [
       '{ name: a, aggregate: count, window: 1h, delay: 1d, current: include }',
-      /^f\.yaml:3: a: behind a delay this payment never counts/,
+      /^f\.yaml:3: a: this payment itself never counts here/,
     ],
     ['{ name: a, aggregate: rate, window: 1h }', /^f\.yaml:3: a: rate needs "where"$/],
     ['{ name: a, aggregate: rate, window: 1h, where: { label: frauds } }', /^f\.yaml:3: .*did you mean fraud\?$/],
@@ -52,10 +52,42 @@ describe('the catalogue parser', () => {
     ['{ name: a, aggregate: count, window: 1h, entity: terminl_id }', /^f\.yaml:3: .*did you mean terminal_id\?$/],
     ['{ name: a, aggregate: count, window: 1h, entity: [ip, ip] }', /^f\.yaml:3: .*a list of two different ones$/],
     ['{ name: a, aggregate: amount, entity: ip }', /^f\.yaml:3: a: amount looks at no history: no "entity"$/],
+    ['{ name: a, aggregate: nth_last, n: 0 }', /^f\.yaml:3: a: n is an integer from 1 to 1000$/],
+    ['{ name: a, aggregate: count, window: 1h, n: 2 }', /^f\.yaml:3: a: no "n" here$/],
+    ['{ name: a, aggregate: trimmed_mean, window: 1h, trim: 0.5 }', /^f\.yaml:3: a: trim is a share below 0.5$/],
+    ['{ name: a, aggregate: count_since, where: { label: fraud } }', /^f\.yaml:3: a: count_since needs "since"$/],
+    ['{ name: a, aggregate: streak, among: { label: known } }', /^f\.yaml:3: a: streak needs "where"$/],
+    ['{ name: a, aggregate: streak, where: { label: fraud }, since: { mcc: "1" } }', /^f\.yaml:3: a: no "since" here$/],
+    ['{ name: a, aggregate: max, window: 1h, of: b }', /^f\.yaml:3: a: of b: no earlier feature of this name$/],
+    [
+      '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, entity: mcc }',
+      /a verdict does not say the mcc/,
+    ],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
     expect(found.some((one) => message.test(one))).toBe(true);
+  });
+
+  it('rows keep features of the user that no verdict changes, and no others', () => {
+    const last = '  - { name: z, aggregate: count, window: 1h, where: { a: { over: 1 } } }';
+    const of = (feature: string): string[] => problems(`  - ${feature}`, last);
+    expect(of('{ name: a, aggregate: sum, window: 1h }')).toEqual([]);
+    expect(of('{ name: a, aggregate: sum, window: 1h, entity: ip }')).toEqual([
+      'f.yaml:4: z: a in where: rows keep features of the user alone',
+    ]);
+    expect(of('{ name: a, aggregate: count, window: 1h, where: { label: fraud } }')).toEqual([
+      'f.yaml:4: z: a in where: it changes when verdicts come: rows cannot keep it',
+    ]);
+    const derived = problems(
+      '  - { name: b, aggregate: rate, window: 1h, where: { label: fraud } }',
+      '  - { name: a, aggregate: ratio, of: [b, b] }',
+      last,
+    );
+    expect(derived).toEqual(['f.yaml:5: z: a in where: it changes when verdicts come: rows cannot keep it']);
+    expect(problems('  - { name: z, aggregate: count, window: 1h, where: { a: { over: 1 } } }')[0]).toMatch(
+      /unknown field "a"/,
+    );
   });
 
   it('points at the line of each of several problems', () => {
@@ -153,6 +185,27 @@ describe('the plan', () => {
     const spelt =
       '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, among: { label: [fraud, genuine] } }';
     expect(plan(known).fingerprint).toBe(plan(spelt).fingerprint);
+  });
+
+  it('knows kept values by all that they are made from', () => {
+    const kept = (window: string, over: number): ReturnType<typeof compilePlan> =>
+      compilePlan(
+        parseCatalogue(
+          [
+            'version: 1',
+            'features:',
+            '  - { name: amount, aggregate: amount }',
+            `  - { name: usual, aggregate: mean, window: ${window} }`,
+            '  - { name: r, aggregate: ratio, of: [amount, usual] }',
+            `  - { name: high, aggregate: count, window: 1h, where: { r: { over: ${over} } } }`,
+          ].join('\n'),
+          'f.yaml',
+        ),
+        1_000,
+      );
+    expect(kept('2h', 2).kept).toEqual([2]);
+    expect(kept('2h', 2).layout.fingerprint).toBe(kept('2h', 3).layout.fingerprint);
+    expect(kept('2h', 2).layout.fingerprint).not.toBe(kept('3h', 2).layout.fingerprint);
   });
 
   it('of the default catalogue is what the shipped model was trained with', () => {
