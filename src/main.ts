@@ -14,6 +14,7 @@ const LOADERS: Loaders = {
   flagged: () => import('./commands/flagged.ts'),
   doctor: () => import('./commands/doctor.ts'),
   dlq: () => import('./commands/dlq.ts'),
+  model: () => import('./commands/model.ts'),
   state: () => import('./commands/state.ts'),
   help: () => import('./commands/help.ts'),
 };

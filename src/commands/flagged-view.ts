@@ -36,9 +36,10 @@ export function renderCase({ decision, transaction, history }: FlaggedTransactio
     `  ${escapeText(transaction.currency)} ${money(transaction.amount_minor)}  ${placeOf(transaction)}`,
   ];
   for (const [i, reason] of decision.reasons.entries()) {
-    lines.push(
-      `  ${i === 0 ? 'why    ' : '       '} ${escapeText(reason.text)} ${paint('2', `[${escapeText(reason.code)}]`)}`,
-    );
+    // plus what the feature adds to the score, where the model says so
+    const adds = reason.contribution === null ? '' : ` +${reason.contribution.toFixed(2)}`;
+    const code = paint('2', `[${escapeText(reason.code)}${adds}]`);
+    lines.push(`  ${i === 0 ? 'why    ' : '       '} ${escapeText(reason.text)} ${code}`);
   }
   if (decision.reasons.length === 0) lines.push('  why     by its score alone');
   for (const [i, entry] of history.entries()) {

@@ -292,5 +292,13 @@ export const COMMAND_OPTIONS = {
     description: 'one JSON object, for machines',
     commands: ['doctor'],
   },
+  'model-card.format': {
+    type: 'enum',
+    values: ['text', 'json', 'markdown'],
+    default: 'text',
+    flag: '--format',
+    description: 'how the card is written; json is the manifest, on one line',
+    commands: ['model'],
+  },
   ...STATE_OPTIONS,
 } as const satisfies Record<string, OptionSpec>;

@@ -94,6 +94,15 @@ export const COMMANDS = {
       'something must be fixed.',
     examples: ['fraudstream doctor', 'fraudstream doctor --json'],
   },
+  model: {
+    summary: 'look at a model: what it is, what it was trained on, how good it was',
+    args: 'inspect',
+    argsMax: 1,
+    details:
+      'inspect: the card of the model, from its manifest, once model.onnx is found to be the one that the manifest means. ' +
+      'Runs nothing of the model: `validate` does.',
+    examples: ['fraudstream model inspect', 'fraudstream model inspect --model-dir models/ours --format markdown'],
+  },
   state: {
     summary: 'look at positions and state, and repair them after an operator error',
     args: 'inspect|verify|rebuild|accept|rebase|repartition|drop',

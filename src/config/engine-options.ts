@@ -47,7 +47,7 @@ export const ENGINE_OPTIONS = {
     type: 'path',
     default: 'models/default',
     description: 'directory with model.onnx, manifest.json and vectors.json',
-    commands: ['run', 'replay', 'validate', 'demo'],
+    commands: ['run', 'replay', 'validate', 'demo', 'model'],
   },
   'policy.version': {
     type: 'string',

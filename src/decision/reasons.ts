@@ -17,20 +17,36 @@ export interface ReasonContext {
 }
 
 /**
- * Why a payment stands out: the features whose rule in the catalogue applies, strongest first, at most five. Strength
- * is the rule's weight times how far the value is beyond what is usual (or beyond the rule's bound).
+ * Why a payment stands out, strongest first, at most five.
+ *
+ * With contributions: the features that raise the score most. Where the rule of the catalogue applies its words are used;
+ * else the value stands for itself. Without: the features whose rule applies, by the rule's weight times how far the
+ * value is beyond what is usual (or beyond the rule's bound).
  *
  * @param values feature values of the event start at `at`; NaN = none
+ * @param contributions one per feature of the catalogue; null: the model gives none
  */
-export function explain(plan: Plan, values: Float64Array, at: number, context: ReasonContext): Reason[] {
+export function explain(
+  plan: Plan,
+  values: Float64Array,
+  at: number,
+  context: ReasonContext,
+  contributions: Float64Array | null = null,
+): Reason[] {
+  return contributions === null
+    ? byRules(plan, values, at, context)
+    : byContributions(plan, values, at, context, contributions);
+}
+
+function byRules(plan: Plan, values: Float64Array, at: number, context: ReasonContext): Reason[] {
   const found: { reason: Reason; strength: number }[] = [];
   plan.catalogue.features.forEach((feature, k) => {
     const rule = feature.reason;
     const value = values[at + k]!;
     if (rule === null || !applies(rule, value)) return;
-    const usual = usualOf(plan.steps[k]!, context.history, context.sinceMs, context.row, context.beforeOffset);
+    const usual = usualFor(plan, k, context);
+    if (!isUnusual(rule, value, usual)) return;
     const compared = usual ?? 0;
-    if (rule.timesUsual > 0 && usual !== null && value < rule.timesUsual * usual) return;
     const bound = Math.max(Math.abs(Number.isFinite(rule.atLeast) ? rule.atLeast : 1), Math.abs(compared), 1e-9);
     const strength = rule.weight * (1 + Math.log2(1 + Math.abs(value) / bound));
     const text = wordsOf(rule, value, usual, context);
@@ -38,6 +54,49 @@ export function explain(plan: Plan, values: Float64Array, at: number, context: R
   });
   found.sort((a, b) => b.strength - a.strength);
   return found.slice(0, LIMITS.reasonsMax).map((one) => one.reason);
+}
+
+function byContributions(
+  plan: Plan,
+  values: Float64Array,
+  at: number,
+  context: ReasonContext,
+  contributions: Float64Array,
+): Reason[] {
+  const raising: number[] = [];
+  contributions.forEach((contribution, k) => {
+    if (contribution > 0) raising.push(k);
+  });
+  raising.sort((a, b) => contributions[b]! - contributions[a]! || a - b);
+  return raising.slice(0, LIMITS.reasonsMax).map((k) => {
+    const { name, reason: rule } = plan.catalogue.features[k]!;
+    const value = values[at + k]!;
+    const usual = usualFor(plan, k, context);
+    const told = rule !== null && applies(rule, value) && isUnusual(rule, value, usual);
+    const text = told ? wordsOf(rule, value, usual, context) : plainWords(name, rule, value, usual, context);
+    return { code: name, value: Number.isNaN(value) ? null : value, usual, contribution: contributions[k]!, text };
+  });
+}
+
+function usualFor(plan: Plan, k: number, context: ReasonContext): number | null {
+  return usualOf(plan.steps[k]!, context.history, context.sinceMs, context.row, context.beforeOffset);
+}
+
+function isUnusual(rule: ReasonRule, value: number, usual: number | null): boolean {
+  return !(rule.timesUsual > 0 && usual !== null && value < rule.timesUsual * usual);
+}
+
+function plainWords(
+  name: string,
+  rule: ReasonRule | null,
+  value: number,
+  usual: number | null,
+  context: ReasonContext,
+): string {
+  if (Number.isNaN(value)) return `${name} has no value`;
+  const unit = rule?.unit ?? 'number';
+  const compared = usual === null ? '' : `; usually ${inUnit(unit, usual, context)}`;
+  return `${name} is ${inUnit(unit, value, context)}${compared}`;
 }
 
 function applies(rule: ReasonRule, value: number): boolean {

@@ -8,7 +8,7 @@ export interface Reason {
   value: number | null;
   /** what is usual for this user; null when there is no history to say it from */
   usual: number | null;
-  /** share of the score that this feature explains; null until a model with contributions is used */
+  /** how far this feature moves the raw score from the model's base, in log odds (or in the score, see docs/model.md); null when the model gives none */
   contribution: number | null;
   /** e.g. `7 payments in 10 min; usually 1` */
   text: string;

@@ -5,7 +5,7 @@ import { isNumeric, UNKNOWN, withArticle, type Read, type Typed, type Value } fr
 
 const CONVERSIONS = { double: toDouble, int: toInt } as const;
 
-export const FUNCTIONS: readonly string[] = ['has', 'abs', 'min', 'max', ...Object.keys(CONVERSIONS)];
+const FUNCTIONS: readonly string[] = ['has', 'abs', 'min', 'max', ...Object.keys(CONVERSIONS)];
 
 /** `name(args)` of values: null when one of them is null. `has` is compiled elsewhere: it takes a name. */
 export function call<Env>(name: string, at: number, args: readonly Argument<Env>[], report: Report): Typed<Env> {

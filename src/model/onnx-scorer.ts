@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { InferenceSession, Tensor, env } from 'onnxruntime-node';
@@ -8,12 +7,11 @@ import { FraudstreamError, toFraudstreamError } from '../domain/errors.ts';
 import { calibrated } from './calibration.ts';
 import { explainerOf } from './explainer.ts';
 import { parseManifest, type ModelManifest } from './manifest.ts';
+import { MODEL_BYTES_MAX, MODEL_TEXT_BYTES_MAX, readModelFile, readModelText } from './model-files.ts';
 import { assertSelfContained } from './onnx-file.ts';
 import type { Explainer, ModelThresholds, Scorer } from './scorer.ts';
 import { checkVectors, parseVectors } from './vectors.ts';
 
-export const MODEL_BYTES_MAX = 64 * 1_048_576;
-const TEXT_BYTES_MAX = 16 * 1_048_576;
 /** A native call blocks the event loop: about 0.3 ms at this many rows of 100 trees; larger calls save nothing (docs/model.md). */
 export const SCORE_CHUNK_ROWS = 128;
 
@@ -125,11 +123,11 @@ export class OnnxScorer implements Scorer {
  * @throws FraudstreamError FS_MODEL_INVALID, FS_MODEL_HASH, FS_MODEL_INPUTS, FS_MODEL_VECTORS
  */
 export async function loadScorer(folder: string, catalogueNames: readonly string[]): Promise<OnnxScorer> {
-  const manifest = parseManifest(await readText(join(folder, 'manifest.json')));
-  const vectorsText = await readText(join(folder, 'vectors.json'));
+  const manifest = parseManifest(await readModelText(join(folder, 'manifest.json'), MODEL_TEXT_BYTES_MAX));
+  const vectorsText = await readModelText(join(folder, 'vectors.json'), MODEL_TEXT_BYTES_MAX);
   const columns = columnsOf(manifest, catalogueNames);
   // Read once: the bytes that are hashed are the bytes that are run.
-  const bytes = await readBounded(join(folder, 'model.onnx'), MODEL_BYTES_MAX);
+  const bytes = await readModelFile(join(folder, 'model.onnx'), MODEL_BYTES_MAX);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (sha256 !== manifest.sha256) {
     throw new FraudstreamError(
@@ -215,31 +213,5 @@ function checkOutput(session: InferenceSession, manifest: ModelManifest): void {
   const width = output.shape.length === 1 ? 1 : output.shape[1];
   if (output.shape.length > 2 || (typeof width === 'number' && column >= width)) {
     throw new FraudstreamError('FS_MODEL_INVALID', `output ${tensor} has no column ${column}`);
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  const bytes = await readBounded(path, TEXT_BYTES_MAX);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new FraudstreamError('FS_MODEL_INVALID', `${path} is not UTF-8`, {}, { cause });
-  }
-}
-
-async function readBounded(path: string, bytesMax: number): Promise<Buffer> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const { size } = await file.stat();
-      if (size > bytesMax) throw new FraudstreamError('FS_MODEL_INVALID', `${path} is larger than ${bytesMax} bytes`);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
-  } catch (thrown) {
-    if (thrown instanceof FraudstreamError) throw thrown;
-    const reason = (thrown as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new FraudstreamError('FS_MODEL_INVALID', `cannot read ${path} (${reason})`, {}, { cause: thrown });
   }
 }

@@ -1,5 +1,6 @@
 import type { DecisionEncoder } from '../codec/codec.ts';
 import { passHeaders } from '../codec/pass-headers.ts';
+import { Contributions } from '../decision/contributions.ts';
 import { verdictOf, type Policy } from '../decision/policy.ts';
 import { explain } from '../decision/reasons.ts';
 import type { Clock } from '../domain/clock.ts';
@@ -8,6 +9,7 @@ import { LIMITS } from '../domain/limits.ts';
 import type { Transaction } from '../domain/transaction.ts';
 import { describeDuration } from '../features/duration.ts';
 import type { Plan } from '../features/plan.ts';
+import type { Scorer } from '../model/scorer.ts';
 import type { OutputRecord } from '../transport/record.ts';
 import { KIND } from './event-kind.ts';
 import type { BatchReport } from './report.ts';
@@ -28,7 +30,8 @@ export interface DecisionWriterPorts {
   readonly encoder: DecisionEncoder;
   readonly policy: Policy;
   readonly clock: Clock;
-  readonly modelVersion: string;
+  /** its version goes into decisions, its explainer into their reasons */
+  readonly scorer: Pick<Scorer, 'modelVersion' | 'columns' | 'explainer'>;
   /** sees each decision, for reports of a replay */
   readonly watch?: (decision: Decision, transaction: Transaction) => void;
 }
@@ -40,6 +43,7 @@ export class DecisionWriter {
   private readonly policy: Policy;
   private readonly clock: Clock;
   private readonly modelVersion: string;
+  private readonly contributions: Contributions | null;
   private readonly watch: DecisionWriterPorts['watch'];
 
   constructor(plan: Plan, ports: DecisionWriterPorts) {
@@ -47,7 +51,9 @@ export class DecisionWriter {
     this.encoder = ports.encoder;
     this.policy = ports.policy;
     this.clock = ports.clock;
-    this.modelVersion = ports.modelVersion;
+    const { modelVersion, columns, explainer } = ports.scorer;
+    this.modelVersion = modelVersion;
+    this.contributions = explainer ? new Contributions(explainer, columns, plan.steps.length) : null;
     this.watch = ports.watch;
   }
 
@@ -134,7 +140,9 @@ export class DecisionWriter {
         beforeOffset: one.seenBefore,
         currency: one.transaction.currency,
       };
-      reasons.push(...explain(this.plan, batch.features, k * this.plan.steps.length, context));
+      const at = k * this.plan.steps.length;
+      const contributions = this.contributions?.of(batch.features, at) ?? null;
+      reasons.push(...explain(this.plan, batch.features, at, context, contributions));
     }
     return reasons.slice(0, LIMITS.reasonsMax);
   }

@@ -63,7 +63,7 @@ export class Engine {
     this.plan = plan;
     this.decoder = ports.decoder;
     this.scorer = ports.scorer;
-    this.writer = new DecisionWriter(plan, { ...ports, modelVersion: ports.scorer.modelVersion });
+    this.writer = new DecisionWriter(plan, ports);
     this.clock = ports.clock;
     this.measurer = new EventMeasurer(plan, options.futureSkewMs, ports.labels ?? null);
     this.segment = new Segment(plan.layout);

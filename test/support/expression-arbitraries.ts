@@ -63,17 +63,18 @@ const binary = (
 
 /** What a parser gives: no `and` within an `and`. */
 const flat = (kind: 'and' | 'or', operand: fc.Arbitrary<Expression>): fc.Arbitrary<Expression> =>
-  fc.array(operand, { minLength: 2, maxLength: 5 }).map((operands): Expression => ({
+  fc.array(operand, { minLength: 2, maxLength: 4 }).map((operands): Expression => ({
     kind,
     at,
     operands: operands.flatMap((node) => (node.kind === kind ? node.operands : [node])),
   }));
 
-/** What a parser gives: the sign of a number is in its literal. */
+/** What a parser gives: the sign of a number is in its literal. No filter: at the last level there are literals alone. */
 const negated = (operand: fc.Arbitrary<Expression>): fc.Arbitrary<Expression> =>
-  operand
-    .filter((node) => node.kind !== 'literal' || typeof node.value !== 'number')
-    .map((node): Expression => ({ kind: 'negate', at, operand: node }));
+  operand.map((node): Expression => {
+    if (node.kind !== 'literal' || typeof node.value !== 'number') return { kind: 'negate', at, operand: node };
+    return { ...node, value: 0 - node.value };
+  });
 
 const call = (called: string, ...args: fc.Arbitrary<Expression>[]): fc.Arbitrary<Expression> =>
   fc.tuple(...args).map((nodes): Expression => ({ kind: 'call', at, name: called, args: nodes }));
@@ -92,8 +93,8 @@ const choice = (
     .tuple(condition, yes, no)
     .map(([asked, a, b]): Expression => ({ kind: 'conditional', at, condition: asked, yes: a, no: b }));
 
-const list = (item: fc.Arbitrary<Expression>, minLength = 1): fc.Arbitrary<Expression> =>
-  fc.array(item, { minLength, maxLength: 10 }).map((items): Expression => ({ kind: 'list', at, items }));
+const list = (item: fc.Arbitrary<Expression>, minLength = 1, maxLength = 3): fc.Arbitrary<Expression> =>
+  fc.array(item, { minLength, maxLength }).map((items): Expression => ({ kind: 'list', at, items }));
 
 /** RE2 and JavaScript read these alike. */
 const patterns = fc
@@ -102,7 +103,9 @@ const patterns = fc
 
 /** Expressions over the scope of the tests that have no type error, by type. */
 export const typed = fc.letrec<{ bool: Expression; int: Expression; double: Expression; string: Expression }>((tie) => {
-  const depth = { maxDepth: 5, depthSize: 'small', withCrossShrink: true } as const;
+  // one depth for all four, or each would grow its own tree below every leaf of the others
+  const depthIdentifier = fc.createDepthIdentifier();
+  const depth = { maxDepth: 4, depthSize: 'small', withCrossShrink: true, depthIdentifier } as const;
   const [bool, int, double, string] = [
     tie('bool'),
     tie('int'),
@@ -129,13 +132,9 @@ export const typed = fc.letrec<{ bool: Expression; int: Expression; double: Expr
       binary(['==', '!='], string),
       binary(['==', '!='], bool),
       binary(['==', '!='], any, literal.null),
-      binary(['in'], number, list(fc.oneof(literal.int, number))),
-      binary(['in'], string, fc.oneof(list(literal.string), list(string), name('blocked'))),
-      binary(
-        ['in'],
-        any,
-        list(any, 0).map((node) => ({ ...node, items: [] }) as Expression),
-      ),
+      binary(['in'], number, fc.oneof(list(literal.int, 1, 10), list(number))),
+      binary(['in'], string, fc.oneof(list(literal.string, 1, 10), list(string), name('blocked'))),
+      binary(['in'], any, list(any, 0, 0)),
       ...['startsWith', 'endsWith', 'contains'].map((called) => method(called, string, string)),
       method('matches', string, patterns),
       choice(bool, bool),
@@ -177,7 +176,7 @@ export const trees = fc.letrec<{ tree: Expression }>((tie) => {
   const words_ = fc.array(tree, { maxLength: 3 });
   return {
     tree: fc.oneof(
-      { maxDepth: 6, depthSize: 'small', withCrossShrink: true },
+      { maxDepth: 5, depthSize: 'small', withCrossShrink: true },
       fc.oneof(...Object.values(literal)),
       word.map((called): Expression => ({ kind: 'name', at, name: called })),
       field('a', fc.oneof(words, word)),

@@ -96,8 +96,10 @@ function binary(operator: string, left: Naive, right: Naive): Naive {
 }
 
 function equal(left: Naive, right: Naive): boolean {
-  // BigInt and number compare by value with ==, strings never reach it beside numbers
-  return typeof left === 'bigint' || typeof right === 'bigint' ? left !== null && left == right : left === right;
+  if (left === null || right === null) return left === right;
+  // 1n === 1 is false, yet the two have an order
+  if (typeof left === 'bigint' || typeof right === 'bigint') return !(left < right) && !(left > right);
+  return left === right;
 }
 
 function inOrder(operator: string, left: Naive, right: Naive): boolean {
@@ -153,7 +155,7 @@ function call(name: string, args: Naive[]): Naive {
   if (args.some((argument) => argument === null)) return null;
   if (name === 'double') return toDouble(first!);
   if (name === 'int') return toInt(first!);
-  if (name === 'abs') return first! < 0n ? -(first as bigint) : first!;
+  if (name === 'abs') return typeof first === 'bigint' ? (first < 0n ? -first : first) : Math.abs(Number(first));
   const numbers = args as (bigint | number)[];
   return numbers.reduce((best, number) => ((name === 'min' ? number < best : number > best) ? number : best));
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 METHODS = ("none", "isotonic", "platt")
 # A block of the isotonic map holds at least this many frauds: its rate is then known to about a third of itself.
@@ -36,7 +37,7 @@ class Calibration:
             return score
         if self.method == "platt":
             clipped = np.clip(score, PLATT_SCORE_MIN, 1 - PLATT_SCORE_MIN)
-            return 1 / (1 + np.exp(-(self.slope * np.log(clipped / (1 - clipped)) + self.intercept)))
+            return expit(self.slope * np.log(clipped / (1 - clipped)) + self.intercept)
         x, y = self.knots[:, 0], self.knots[:, 1]
         right = np.clip(np.searchsorted(x, score, side="right"), 1, len(x) - 1)
         left = right - 1
@@ -72,7 +73,7 @@ def _platt(raw: np.ndarray, label: np.ndarray) -> Calibration:
     slope, intercept = 1.0, 0.0
     loss = _log_loss(slope * odds + intercept, target)
     for _ in range(NEWTON_STEPS_MAX):
-        p = 1 / (1 + np.exp(-(slope * odds + intercept)))
+        p = expit(slope * odds + intercept)
         error, weight = p - target, np.maximum(p * (1 - p), 1e-12)
         gradient = np.array([(error * odds).sum(), error.sum()])
         mixed = (weight * odds).sum()

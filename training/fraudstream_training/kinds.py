@@ -9,6 +9,7 @@ import lightgbm as lgb
 import numpy as np
 import onnx
 import xgboost as xgb
+from scipy.special import expit
 from sklearn.ensemble import RandomForestClassifier
 
 from .forest_trees import forest_ensemble
@@ -201,7 +202,7 @@ def _boosted(
 
     def predict(rows: np.ndarray) -> np.ndarray:
         parts = [part.astype(np.float64) for part in margins(rows)]
-        return 1 / (1 + np.exp(-sum(parts) / len(parts)))
+        return expit(sum(parts) / len(parts))
 
     return _of_trees(ensemble, predict, importance, parameters)
 

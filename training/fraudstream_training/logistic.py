@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from .trees import INPUT_NAME, OUTPUT_NAME, make_model
@@ -45,7 +46,7 @@ def fit_linear(rows: np.ndarray, label: np.ndarray, settings: dict) -> Linear:
 
 def predict_linear(model: Linear, rows: np.ndarray) -> np.ndarray:
     filled = np.where(np.isnan(rows), model.missing, rows.astype(np.float64))
-    return 1 / (1 + np.exp(-(model.intercept + (filled - model.mean) @ model.coefficient)))
+    return expit(model.intercept + (filled - model.mean) @ model.coefficient)
 
 
 def linear_to_onnx(model: Linear) -> onnx.ModelProto:

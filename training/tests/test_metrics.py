@@ -7,7 +7,8 @@ from fraudstream_training.metrics import (
     area_under_roc,
     at_threshold,
     average_precision,
-    threshold_for,
+    brier_score,
+    user_precision_at,
 )
 
 
@@ -38,18 +39,6 @@ def test_average_precision_by_definition(scored: tuple[np.ndarray, np.ndarray]) 
     assert average_precision(label, score) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("target", [0.0005, 0.01, 0.05, 0.5])
-def test_threshold_keeps_the_rate_and_no_lower_one_does(
-    scored: tuple[np.ndarray, np.ndarray], target: float
-) -> None:
-    label, score = scored
-    threshold = threshold_for(label, score, target)
-    genuine = score[label == 0].astype(np.float64)
-    assert (genuine >= threshold).mean() <= target
-    assert (genuine >= threshold - 2e-6).mean() > target
-    assert threshold == round(threshold, 6)
-
-
 def test_at_threshold_counts() -> None:
     label = np.array([1, 1, 0, 0, 0, 1], dtype=np.int8)
     score = np.array([0.9, 0.5, 0.5, 0.1, 0.2, 0.4], dtype=np.float32)
@@ -62,3 +51,49 @@ def test_at_threshold_counts() -> None:
         "rows_at_or_above": 3,
     }
     assert at_threshold(label, score, amount, 1.0)["precision"] == 0.0
+
+
+def test_brier_by_definition() -> None:
+    label, score = np.array([1, 0, 0], dtype=np.int8), np.array([0.5, 0.2, 0.0])
+    assert brier_score(label, score) == pytest.approx((0.25 + 0.04) / 3)
+
+
+def test_user_precision_by_hand() -> None:
+    #       day 0: users 10, 9, 2                day 1
+    rows = [  # day, user, label, score
+        (0, "10", 1, 0.9),
+        (0, "10", 0, 0.1),
+        (0, "9", 0, 0.8),
+        (0, "2", 1, 0.8),  # before 9: the same score, the lower number
+        (1, "10", 1, 0.9),  # found on day 0
+        (1, "2", 1, 0.7),  # found on day 0
+        (1, "9", 1, 0.2),
+        (1, "30", 0, 0.3),
+        (1, "31", 1, 0.1),
+    ]
+    ids = ["9", "10", "2", "30", "31"]
+    day, user, label, score = (np.array(column) for column in zip(*rows, strict=True))
+    index = np.array([ids.index(one) for one in user])
+    assert user_precision_at(2, day, index, ids, label, score) == pytest.approx((2 / 2 + 1 / 2) / 2)
+    assert user_precision_at(1, day, index, ids, label, score) == pytest.approx((1 + 1) / 2)  # 2 is open on day 1
+    assert user_precision_at(100, day, index, ids, label, score) == pytest.approx((0.02 + 0.02) / 2)
+
+
+def test_user_precision_by_loops(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    label, score = scored
+    random = np.random.default_rng(9)
+    day, user = random.integers(0, 5, len(label)), random.integers(0, 60, len(label))
+    ids = [str(n) for n in random.permutation(60)]
+    found: set[str] = set()
+    expected = []
+    for today in range(5):
+        best: dict[str, tuple[float, int]] = {}
+        for k in np.flatnonzero(day == today):
+            name = ids[user[k]]
+            if name not in found:
+                before = best.get(name, (-1.0, 0))
+                best[name] = (max(before[0], float(score[k])), max(before[1], int(label[k])))
+        top = sorted(best, key=lambda name: (-best[name][0], int(name)))[:10]
+        expected.append(sum(best[name][1] for name in top) / 10)
+        found |= {name for name in top if best[name][1] == 1}
+    assert user_precision_at(10, day, user, ids, label, score) == pytest.approx(np.mean(expected))

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from fraudstream_training.folder import read_folder
-from fraudstream_training.split import DAY_MS, SplitError, SplitOptions, split_rows, user_fraction, with_mature_labels
+from fraudstream_training.split import (
+    DAY_MS,
+    SplitError,
+    SplitOptions,
+    Windows,
+    split_by_windows,
+    split_rows,
+    user_fraction,
+    with_mature_labels,
+)
 
 PARTS = ("train", "validation", "later_days", "unseen_users", "unseen_users_later")
 
@@ -75,3 +84,20 @@ def test_no_label_at_all(exported: Path) -> None:
     folder = read_folder(exported)
     with pytest.raises(SplitError, match="no row has a label"):
         split_rows(replace(folder, label=np.full(folder.rows, -1, dtype=np.int8)), SplitOptions())
+
+
+def test_given_windows_take_every_user_and_no_other_time(exported: Path) -> None:
+    folder = read_folder(exported)
+    first = int(folder.event_time_ms.min())
+    at = [first + day * DAY_MS for day in range(30)]
+    split = split_by_windows(folder, Windows(train=(at[2], at[9]), later_days=(at[16], at[23])))
+    for part, start, end in ((split.train, at[2], at[9]), (split.later_days, at[16], at[23])):
+        time = folder.event_time_ms
+        np.testing.assert_array_equal(
+            part, np.flatnonzero((time >= start) & (time < end) & (folder.label >= 0))
+        )
+    assert len(split.validation) == len(split.unseen_users) == len(split.unseen_users_later) == 0
+    with pytest.raises(SplitError, match="validation begins before"):
+        split_by_windows(folder, Windows(train=(at[2], at[9]), validation=(at[8], at[12])))
+    with pytest.raises(SplitError, match="train: 0 labelled rows"):
+        split_by_windows(folder, Windows(train=(0, 1)))

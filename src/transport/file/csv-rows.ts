@@ -134,10 +134,10 @@ export class CsvRows {
       this.line++;
       return row;
     }
-    const bytes = this.stream.take(Math.min(end.at + 1, view.length)).subarray(0, end.at);
+    const bytes = withoutReturn(this.stream.take(Math.min(end.at + 1, view.length)).subarray(0, end.at));
     const line = this.line;
     this.line += 1 + end.newlines;
-    const text = this.decode(withoutReturn(bytes));
+    const text = this.decode(bytes);
     if (text === null) return { line, bytes, cells: null, reason: NOT_UTF8 };
     return { line, bytes, cells: this.split(text), reason: '' };
   }

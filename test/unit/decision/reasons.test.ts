@@ -16,7 +16,11 @@ const HOUR = 3_600_000;
 const MONTH = '  - { name: month, aggregate: count, window: 30d }';
 
 /** Reasons of the last of these payments. */
-function reasonsOf(features: string[], payments: { minutes: number; amount?: number; currency?: string }[]): Reason[] {
+function reasonsOf(
+  features: string[],
+  payments: { minutes: number; amount?: number; currency?: string }[],
+  contributions: Readonly<Record<string, number>> | null = null,
+): Reason[] {
   const plan = compilePlan(
     parseCatalogue(['version: 1', 'features:', MONTH, ...features].join('\n'), 'r.yaml'),
     24 * HOUR,
@@ -40,7 +44,9 @@ function reasonsOf(features: string[], payments: { minutes: number; amount?: num
   });
   const row = history.rows.upperBound(view.timeMs);
   const currency = payments.at(-1)?.currency ?? 'EUR';
-  return explain(plan, values, 0, { history, sinceMs: -Infinity, row, beforeOffset: view.offset, currency });
+  const context = { history, sinceMs: -Infinity, row, beforeOffset: view.offset, currency };
+  const parts = contributions === null ? null : Float64Array.from(plan.names, (name) => contributions[name] ?? 0);
+  return explain(plan, values, 0, context, parts);
 }
 
 const calm = Array.from({ length: 10 }, (_, k) => ({ minutes: k * 600 }));
@@ -86,6 +92,45 @@ describe('reasons', () => {
       (_, k) => `  - { name: f${k}, aggregate: amount, reason: { text: x, at_least: 1, weight: ${k + 1} } }`,
     );
     expect(reasonsOf(features, calm).map((reason) => reason.code)).toEqual(['f7', 'f6', 'f5', 'f4', 'f3']);
+  });
+});
+
+describe('reasons from contributions', () => {
+  const AMOUNT =
+    "  - { name: amount, aggregate: amount, reason: { text: '{value} is a lot', unit: money, at_least: 100000 } }";
+  const UNKNOWN = '  - { name: since_atm, aggregate: time_since_last, where: { channel: [ATM] } }';
+  const EVERY = [COUNT, AMOUNT, UNKNOWN];
+
+  it('are what raises the score most, whatever the rules say of strength', () => {
+    const parts = { month: -2, count_10m: 0.4, amount: 1.5, since_atm: 0.1 };
+    const reasons = reasonsOf(EVERY, [...calm, ...burst], parts);
+    expect(reasons.map(({ code, contribution }) => [code, contribution])).toEqual([
+      ['amount', 1.5],
+      ['count_10m', 0.4],
+      ['since_atm', 0.1],
+    ]);
+  });
+
+  it('use the words of a rule only where it applies', () => {
+    const parts = { count_10m: 1, amount: 2, since_atm: 0.5 };
+    expect(reasonsOf(EVERY, [...calm, ...burst], parts).map(({ text }) => text)).toEqual([
+      'amount is 10.00 EUR; usually 10.00 EUR',
+      '7 payments in 10 min; usually 1',
+      'since_atm has no value',
+    ]);
+    const dear = [...calm, { minutes: 9_000, amount: 500_000 }];
+    expect(reasonsOf(EVERY, dear, parts).map(({ text, value }) => [text, value])).toEqual([
+      ['5000.00 EUR is a lot', 500_000],
+      ['count_10m is 1; usually 1', 1],
+      ['since_atm has no value', null],
+    ]);
+  });
+
+  it('are at most five, and none when nothing raises the score', () => {
+    const features = Array.from({ length: 8 }, (_, k) => `  - { name: f${k}, aggregate: amount }`);
+    const parts = Object.fromEntries(features.map((_, k) => [`f${k}`, k]));
+    expect(reasonsOf(features, calm, parts).map(({ code }) => code)).toEqual(['f7', 'f6', 'f5', 'f4', 'f3']);
+    expect(reasonsOf(features, calm, { f1: -1 })).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-import { FraudstreamError } from '../../../src/domain/errors.ts';
+import type { FraudstreamError } from '../../../src/domain/errors.ts';
 import { calibrated, readCalibration } from '../../../src/model/calibration.ts';
 
 const ISOTONIC = {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { loadScorer, MODEL_BYTES_MAX, SCORE_CHUNK_ROWS, type OnnxScorer } from '../../../src/model/onnx-scorer.ts';
+import { MODEL_BYTES_MAX } from '../../../src/model/model-files.ts';
+import { loadScorer, SCORE_CHUNK_ROWS, type OnnxScorer } from '../../../src/model/onnx-scorer.ts';
 import { DOUBLE, node, opset, tinyOnnx } from './tiny-onnx.ts';
 
 const FIXTURE = fileURLToPath(new URL('../../fixtures/model', import.meta.url));
