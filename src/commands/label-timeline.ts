@@ -3,8 +3,8 @@ import { FraudstreamError } from '../domain/errors.ts';
 import type { Label } from '../domain/transaction.ts';
 import { hash32 } from '../features/hash.ts';
 import type { Plan } from '../features/plan.ts';
-import { RowTally } from '../mapping/row-tally.ts';
 import type { DueLabel, LabelFeed } from '../pipeline/label-feed.ts';
+import { RowTally } from '../mapping/row-tally.ts';
 import { entityKey, entityPrefix, userKey } from '../state/entity-keys.ts';
 import { openLabelFiles } from '../transport/file/file-source.ts';
 import type { LabelInput } from './mapped-input.ts';
@@ -26,11 +26,9 @@ export class LabelTimeline implements LabelFeed {
     if (paths.length === 0 || plan.entities.every(({ layout }) => layout.labelFilters === 0)) return null;
     const labels: DueLabel[] = [];
     const keys = new Keys(plan);
-    const source = await openLabelFiles({
-      paths,
-      // What cannot be mapped was told when the rows were read for the report.
-      ...(mapped === null ? {} : { mapped: { ...mapped, tally: new RowTally() } }),
-    });
+    // The rows are read once more than the report counts.
+    const quiet = mapped === null ? {} : { mapped: { ...mapped, tally: new RowTally() } };
+    const source = await openLabelFiles({ paths, ...quiet });
     const decoder = createLabelDecoder(null);
     try {
       for (let next = await source.read(); next !== null; next = await source.read()) {

@@ -25,6 +25,7 @@ export async function mappedInputOf(settings: Settings): Promise<MappedInput | n
   };
 }
 
+/** Files with verdicts; `mapped` null: of our own format. */
 export interface LabelInput {
   readonly paths: readonly string[];
   readonly mapped: MappedInput | null;

@@ -18,10 +18,9 @@ export async function run(context: CommandContext): Promise<number> {
     const out = settings['replay.out'] ?? 'out/replay';
     const paths = settings['replay.in'];
     const mapped = await mappedInputOf(settings);
-    const labelInput = labelInputOf(settings['replay.labels'], paths, mapped);
-    const truth =
-      labelInput.paths.length === 0 ? null : fraudIds(await readLabels(labelInput.paths, labelInput.mapped));
-    const labels = await LabelTimeline.read(labelInput, brain.plan);
+    const labels = labelInputOf(settings['replay.labels'], paths, mapped);
+    const truth = labels.paths.length === 0 ? null : fraudIds(await readLabels(labels.paths, labels.mapped));
+    const verdicts = await LabelTimeline.read(labels, brain.plan);
     const tally = new ReplayTally(truth);
     const progress = new Progress({
       label: 'replay',
@@ -37,13 +36,13 @@ export async function run(context: CommandContext): Promise<number> {
       clock,
       signal,
       tally,
-      labels,
+      labels: verdicts,
       progress: (done, records) => progress.update(done, records),
     });
     progress.done(tally.records);
     for (const line of tally.lines((clock.monotonicMs() - startMs) / 1_000)) stdout.write(`${line}\n`);
     for (const line of mapped?.tally.lines('payments') ?? []) stdout.write(`${escapeText(line, LINE_MAX)}\n`);
-    for (const line of labelInput.mapped?.tally.lines('labels') ?? []) stdout.write(`${escapeText(line, LINE_MAX)}\n`);
+    for (const line of labels.mapped?.tally.lines('labels') ?? []) stdout.write(`${escapeText(line, LINE_MAX)}\n`);
     stdout.write(`written to ${out}\n`);
     return signal.aborted ? 130 : 0;
   } finally {

@@ -27,7 +27,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     flag: '--labels',
     description:
-      'files with labels, to report precision and recall; not set: those that --mapping finds in the payments. Features over verdicts see each from its labelled_at on',
+      'files with labels, to report precision and recall; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -43,7 +43,7 @@ export const COMMAND_OPTIONS = {
     default: '',
     flag: '--labels',
     description:
-      'files with labels, for the label column; not set: those that --mapping finds in the payments. Features over verdicts see each from its labelled_at on',
+      'files with labels, for the label column; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
     commands: ['export-features'],
   },
   'export-features.out': {

@@ -1,3 +1,5 @@
+import type { FeatureExpression } from './feature-expression.ts';
+
 /**
  * A feature catalogue as declared in YAML. Pure data; `parse.ts` makes it, `plan.ts` compiles it.
  *
@@ -104,6 +106,7 @@ export const AGGREGATES = {
   day_of_week: { text: 'day of the week in UTC, Monday = 0', window: 'none', of: 'none', where: false },
   ratio: { text: 'first feature / second feature', window: 'none', of: 'features', where: false },
   difference: { text: 'first feature - second feature', window: 'none', of: 'features', where: false },
+  expression: { text: 'an expression over earlier features', window: 'none', of: 'expression', where: false },
 } as const satisfies Record<string, AggregateRule>;
 
 interface AggregateRule {
@@ -111,7 +114,7 @@ interface AggregateRule {
   /** `plain`: required, and without a delay; `optional`: the longest of the entity where none is said */
   readonly window: 'required' | 'plain' | 'optional' | 'none';
   /** `kept`: the amount, or an earlier feature as it was at each payment */
-  readonly of: 'none' | 'field' | 'features' | 'kept';
+  readonly of: 'none' | 'field' | 'features' | 'kept' | 'expression';
   readonly where: boolean;
   /** a second set of conditions, and its name: what it is a share of, or what ends a count */
   readonly among?: 'among' | 'since';
@@ -147,8 +150,9 @@ export interface FeatureDeclaration {
   readonly n: number;
   /** share left out at each end of a trimmed mean, else 0 */
   readonly trim: number;
-  /** indexes of earlier features, for `ratio` and `difference` */
+  /** indexes of earlier features, for `ratio`, `difference` and `expression` */
   readonly operands: readonly number[];
+  readonly expression: FeatureExpression | null;
   readonly where: readonly WhereCondition[];
   /** what `where` is counted among, or since the last of; none = all payments */
   readonly among: readonly WhereCondition[];

@@ -5,12 +5,15 @@ import type { Measures } from '../state/measures.ts';
 import type { Aggregate } from './catalogue.ts';
 import { distanceKm } from './distance.ts';
 import type { Step } from './entity-plan.ts';
+import { valueOf, type FeatureExpression, type FeatureRow } from './feature-expression.ts';
 import type { Plan } from './plan.ts';
 
 const DAY_MS = 86_400_000;
 /** two payments nearer than this say nothing about speed: clocks and coordinates are not that good */
 const SPEED_KM_MIN = 1;
 
+/** what expressions read: one for all, since nothing is computed beside it */
+const row: FeatureRow = { values: new Float64Array(0), at: 0 };
 const withCurrent = new Float64Array(MEASURE.stride);
 
 /** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
@@ -41,6 +44,7 @@ interface Program {
   readonly includesCurrent: Uint8Array;
   readonly operandA: Int32Array;
   readonly operandB: Int32Array;
+  readonly expressions: readonly (FeatureExpression | null)[];
 }
 
 const programs = new WeakMap<Plan, Program>();
@@ -137,6 +141,7 @@ const AGGREGATE = {
   streak: 28,
   streak_age: 29,
   count_since: 30,
+  expression: 31,
 } as const satisfies Record<Aggregate, number>;
 
 /** Of kept values: `sum`, `mean`, `min`, `max` of an earlier feature. */
@@ -165,6 +170,7 @@ function programOf({ steps, entities, kept }: Plan): Program {
     includesCurrent: Uint8Array.from(steps, (step) => (step.includesCurrent ? 1 : 0)),
     operandA: column((step) => step.operandA),
     operandB: column((step) => step.operandB),
+    expressions: steps.map((step) => step.expression),
   };
 }
 
@@ -264,6 +270,10 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
     }
     case AGGREGATE.difference:
       return out[base + p.operandA[k]!]! - out[base + p.operandB[k]!]!;
+    case AGGREGATE.expression:
+      row.values = out;
+      row.at = base;
+      return valueOf(p.expressions[k]!, row);
   }
 }
 

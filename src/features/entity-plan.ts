@@ -4,6 +4,7 @@ import { BLOB_VERSION } from '../state/blob-format.ts';
 import { LABEL, type Filter, type FilterCondition, type Layout } from '../state/layout.ts';
 import { SCAN, type Scan, type ScanKind } from '../state/scans.ts';
 import { keptFeatures, type Aggregate, type FeatureDeclaration, type WhereCondition } from './catalogue.ts';
+import type { FeatureExpression } from './feature-expression.ts';
 import { hash32 } from './hash.ts';
 
 /** One feature, resolved to indexes. */
@@ -32,6 +33,7 @@ export interface Step {
   readonly kept: number;
   readonly operandA: number;
   readonly operandB: number;
+  readonly expression: FeatureExpression | null;
 }
 
 /** The features of one entity, compiled. */
@@ -163,6 +165,7 @@ export function compileEntity(
       kept: kept.indexOf(feature.kept),
       operandA: feature.operands[0] ?? -1,
       operandB: feature.operands[1] ?? -1,
+      expression: feature.expression,
     };
   });
   return { layout, steps };

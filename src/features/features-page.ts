@@ -19,7 +19,9 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const kept = feature.kept < 0 ? '' : `, of \`${plan.names[feature.kept]}\` as it was at each`;
   const of = feature.field === null ? kept : ` of \`${feature.field}\``;
   const operands =
-    feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
+    feature.expression !== null
+      ? `: \`${feature.expression.compiled.text}\``
+      : feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
   const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` ${ruleOf(feature.aggregate).among ?? ''} \`${among}\``}`;
@@ -40,6 +42,8 @@ function edgesText(feature: FeatureDeclaration): string {
 
 function nullRule(feature: FeatureDeclaration): string {
   switch (feature.aggregate) {
+    case 'expression':
+      return 'a part that decides has none, or there is no finite answer';
     case 'mean':
     case 'min':
     case 'max':

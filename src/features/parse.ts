@@ -17,6 +17,7 @@ import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { EarlierFeatures } from './earlier-features.ts';
 import { parseReason } from './parse-reason.ts';
+import { compileFeatureExpression, type FeatureExpression } from './feature-expression.ts';
 import { parseWhere } from './where-conditions.ts';
 
 const FEATURE_KEYS = [
@@ -112,6 +113,7 @@ class CatalogueParser {
     const delayMs = this.delay(fields.get('delay'), name, aggregate, windowMs);
     const keepable = (word: string): number | string | null => this.earlier.keepable(word);
     const among = rule.among ?? 'among';
+    const expression = rule.of === 'expression' ? this.expression(fields.get('of'), name, line) : null;
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
@@ -124,7 +126,8 @@ class CatalogueParser {
       n: this.number(fields, name, rule.numbers, 'n') + this.number(fields, name, rule.numbers, 'min_count'),
       trim: this.number(fields, name, rule.numbers, 'trim'),
       field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
-      operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : [],
+      operands: expression?.operands ?? (rule.of === 'features' ? this.operands(fields.get('of'), name, line) : []),
+      expression,
       where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', keepable),
       among: parseWhere(this.yaml, fields.get(among), name, rule.among !== undefined, among, keepable),
       reason: parseReason(this.yaml, fields.get('reason'), name),
@@ -260,6 +263,15 @@ class CatalogueParser {
       field?.line ?? line,
       `${name}: "of" must be a field of the transaction or attributes.<key>${hint}`,
     );
+    return null;
+  }
+
+  private expression(field: YamlField | undefined, name: string, line: number): FeatureExpression | null {
+    const text = this.yaml.scalar(field);
+    const compiled =
+      typeof text === 'string' ? compileFeatureExpression(text, this.earlier.names) : '"of" must be an expression in quotes';
+    if (typeof compiled !== 'string') return compiled;
+    this.yaml.problem(field?.line ?? line, `${name}: ${compiled}`);
     return null;
   }
 

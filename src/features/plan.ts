@@ -101,6 +101,7 @@ function formulaOf(feature: FeatureDeclaration): string {
     where,
     // Only where there is one: a catalogue that has none keeps its fingerprint.
     ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
+    ...(feature.expression === null ? [] : [`expression ${feature.expression.compiled.text}`]),
     ...(feature.kept < 0 ? [] : [`of ${feature.kept}`]),
     ...(feature.n === 0 ? [] : [`n ${feature.n}`]),
     ...(feature.trim === 0 ? [] : [`trim ${feature.trim}`]),
