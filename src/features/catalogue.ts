@@ -106,7 +106,12 @@ export const AGGREGATES = {
   day_of_week: { text: 'day of the week in UTC, Monday = 0', window: 'none', of: 'none', where: false },
   ratio: { text: 'first feature / second feature', window: 'none', of: 'features', where: false },
   difference: { text: 'first feature - second feature', window: 'none', of: 'features', where: false },
-  expression: { text: 'an expression over earlier features', window: 'none', of: 'expression', where: false },
+  expression: {
+    text: 'an expression over this payment and earlier features',
+    window: 'none',
+    of: 'expression',
+    where: false,
+  },
 } as const satisfies Record<string, AggregateRule>;
 
 interface AggregateRule {
@@ -172,7 +177,21 @@ export type WhereCondition =
       readonly atMost: number;
       readonly negate: boolean;
     }
-  | { readonly kind: 'label'; readonly states: readonly LabelWord[] };
+  | { readonly kind: 'label'; readonly states: readonly LabelWord[] }
+  | {
+      readonly kind: 'expression';
+      /** canonical, see docs/expressions.md */
+      readonly text: string;
+      /** the earlier features that it reads, as they were at the payment */
+      readonly features: readonly { readonly name: string; readonly feature: number }[];
+      /** does it ask for the verdict? */
+      readonly labelled: boolean;
+    };
+
+/** Does the answer change when a verdict comes? */
+export function asksLabel(condition: WhereCondition): boolean {
+  return condition.kind === 'label' || (condition.kind === 'expression' && condition.labelled);
+}
 
 /** What is known of a payment: found to be genuine, found to be fraud, or nothing yet. In the order of LABEL. */
 export const LABEL_WORDS = ['unknown', 'genuine', 'fraud'] as const;
@@ -229,8 +248,10 @@ export function keptFeatures(features: readonly FeatureDeclaration[]): number[] 
   const kept = new Set<number>();
   for (const feature of features) {
     if (feature.kept >= 0) kept.add(feature.kept);
-    for (const condition of [...feature.where, ...feature.among])
+    for (const condition of [...feature.where, ...feature.among]) {
       if (condition.kind === 'kept') kept.add(condition.feature);
+      else if (condition.kind === 'expression') for (const { feature } of condition.features) kept.add(feature);
+    }
   }
   return [...kept].sort((a, b) => a - b);
 }

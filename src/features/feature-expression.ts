@@ -1,11 +1,14 @@
-import { compileExpression, type CompiledExpression } from '../expressions/compile.ts';
-import { ExpressionError } from '../expressions/problem.ts';
-import type { Declared, Scope } from '../expressions/types.ts';
+import type { CompiledExpression } from '../expressions/compile.ts';
+import { withArticle } from '../expressions/types.ts';
+import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
+import { expressionOf } from './expression-yaml.ts';
+import { catalogueScope, type WithPayment } from './payment-scope.ts';
 
-/** Where the values of a payment's features stand: one per feature of the catalogue from `at` on; NaN = no value. */
-export interface FeatureRow {
+/** A payment and the values of its features: one per feature of the catalogue from `at` on; NaN = no value. */
+export interface FeatureRow extends WithPayment {
   values: Float64Array;
   at: number;
+  payment: WithPayment['payment'];
 }
 
 export interface FeatureExpression {
@@ -15,26 +18,30 @@ export interface FeatureExpression {
 }
 
 /**
- * An expression over the features above it, all of them doubles that may be null.
+ * An expression over a payment and the features above it, which are doubles that may be null. A problem is told to `yaml`.
+ * @param name of the feature
  * @param names of the features above, '' for one that has problems
- * @returns in words what is wrong with it, when something is
  */
-export function compileFeatureExpression(text: string, names: readonly string[]): FeatureExpression | string {
-  const scope = new Map<string, Declared<FeatureRow>>();
-  names.forEach((name, index) => {
-    if (name === '') return;
-    scope.set(name, { type: 'double', nullable: true, read: (row) => row.values[row.at + index]! });
-  });
-  let compiled: CompiledExpression<FeatureRow>;
-  try {
-    compiled = compileExpression(text, scope satisfies Scope<FeatureRow>);
-  } catch (error) {
-    if (error instanceof ExpressionError) return error.message.replace(/^FS_\w+: /, '');
-    throw error;
+export function parseFeatureExpression(
+  yaml: CatalogueYaml,
+  field: YamlField,
+  name: string,
+  names: readonly string[],
+): FeatureExpression | null {
+  const readers = names.map((one, index) => [one, (row: FeatureRow) => row.values[row.at + index]!] as const);
+  const above = readers.filter(([one]) => one !== '');
+  const compiled = expressionOf(yaml, field, `${name}: of`, catalogueScope<FeatureRow>(above, null));
+  if (compiled === null) return null;
+  if (compiled.type === 'string') {
+    yaml.problem(
+      yaml.lineOf(field.node),
+      `${name}: of is ${withArticle(compiled.type)}; a feature is a number, or a condition as 1 and 0`,
+    );
+    return null;
   }
-  if (compiled.type === 'string') return 'is a text: a feature is a number, or true and false as 1 and 0';
-  const operands = [...compiled.uses].map((name) => names.indexOf(name)).sort((a, b) => a - b);
-  return { compiled, operands };
+  const fields = catalogueScope<FeatureRow>([], null);
+  const operands = [...compiled.uses].filter((one) => !fields.has(one)).map((one) => names.indexOf(one));
+  return { compiled, operands: operands.filter((index) => index >= 0).sort((a, b) => a - b) };
 }
 
 /** NaN for null; 1 and 0 for true and false. */

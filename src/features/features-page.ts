@@ -1,13 +1,17 @@
 import { AGGREGATES, ruleOf, USER, type FeatureDeclaration } from './catalogue.ts';
 import { describeDuration } from './duration.ts';
-import { conditionText } from './entity-plan.ts';
+import { conditionText } from './filter-plan.ts';
 import { entityName, type Plan } from './plan.ts';
 
 /** The catalogue in words, a line per feature: docs/features.md. */
 export function featureTable(plan: Plan): string {
   const rows = plan.catalogue.features.map((feature) => {
     const { name, description } = feature;
-    return `| \`${name}\` | ${formulaText(plan, feature)}${description === '' ? '' : ` (${description})`} | ${edgesText(feature)} | ${nullRule(feature)} |`;
+    const value = `${formulaText(plan, feature)}${description === '' ? '' : ` (${description})`}`.replaceAll(
+      '|',
+      '\\|',
+    );
+    return `| \`${name}\` | ${value} | ${edgesText(feature)} | ${nullRule(feature)} |`;
   });
   return ['| feature | value | window | no value when |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
@@ -21,7 +25,9 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const operands =
     feature.expression !== null
       ? `: \`${feature.expression.compiled.text}\``
-      : feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
+      : feature.operands.length === 0
+        ? ''
+        : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
   const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` ${ruleOf(feature.aggregate).among ?? ''} \`${among}\``}`;

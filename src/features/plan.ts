@@ -3,7 +3,8 @@ import { LIMITS } from '../domain/limits.ts';
 import { entityPrefix } from '../state/entity-keys.ts';
 import type { Layout } from '../state/layout.ts';
 import { keptFeatures, USER, type Catalogue, type FeatureDeclaration } from './catalogue.ts';
-import { compileEntity, conditionText, type Step } from './entity-plan.ts';
+import { compileEntity, type Step } from './entity-plan.ts';
+import { conditionText } from './filter-plan.ts';
 import { hash40 } from './hash.ts';
 
 /** A catalogue compiled once: what the state keeps, and per feature where its numbers are. */
