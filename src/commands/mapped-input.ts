@@ -25,6 +25,12 @@ export async function mappedInputOf(settings: Settings): Promise<MappedInput | n
   };
 }
 
+/** Files with verdicts; `mapped` null: of our own format. */
+export interface LabelInput {
+  readonly paths: readonly string[];
+  readonly mapped: MappedInput | null;
+}
+
 /**
  * Where the verdicts are: in label files of our own format when such are named, else in the rows of payments when the
  * mapping says where. `mapped` has a tally of its own: the rows are read a second time.
@@ -33,7 +39,7 @@ export function labelInputOf(
   labelFiles: readonly string[],
   paymentFiles: readonly string[],
   mapped: MappedInput | null,
-): { readonly paths: readonly string[]; readonly mapped: MappedInput | null } {
+): LabelInput {
   if (labelFiles.length > 0 || mapped === null || mapped.mapping.label === null) {
     return { paths: labelFiles, mapped: null };
   }

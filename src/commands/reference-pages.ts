@@ -52,14 +52,16 @@ function featuresPage(): string {
     featureTable(plan),
     '## A feature of your own',
     '```yaml\n- name: gambling_sum_7d\n  aggregate: sum\n  window: 7d\n  where: { mcc: ["7995"], amount_minor: { over: 1000 } }\n  reason: { text: "{value} gambled in 7 days; usually {usual}", unit: money, at_least: 50000 }\n```',
+    'Conditions and values may be [expressions](expressions.md#in-the-catalogue):',
+    '```yaml\n- { name: usual, aggregate: trimmed_mean, window: 60d, trim: 0.1, min_count: 3 }\n- name: over_usual\n  aggregate: expression\n  of: (amount_minor - usual) / usual\n- { name: far_over_7d, aggregate: count, window: 7d, where: over_usual > 1.6 && channel == "ECOM" }\n```',
     'Fields that `of` and `where` can name: ' +
       [...VALUE_FIELDS, 'attributes.<key>'].map((field) => `\`${field}\``).join(', ') +
       '. In `where`, a list means any of them, `{not: …}` none of them (a missing value is none of them), and ' +
       '`amount_minor` takes `{over: …, at_most: …}`; `label` is `fraud`, `genuine`, `known` (one of both) or `unknown`, as ' +
       'verdicts come; an earlier feature of the user that no verdict changes takes `{over: …, at_most: …}` or `{not: {…}}` ' +
-      'of it, and is asked as it was at each payment; several conditions must all hold. ' +
-      'The `value` of an `expression` is one of [expressions.md](expressions.md) over the features above it; what is true is 1. ' +
-      'A field that no other feature uses is kept from then on: the state is rebuilt from the log.',
+      'of it, and is asked as it was at each payment; several conditions must all hold. Instead of such a map, ' +
+      '`where`, `among` and `since` take an expression. ' +
+      'A field or an expression of a condition that no other feature uses is kept from then on: the state is rebuilt from the log.',
     ['| aggregate | value | window | of | takes |', '| --- | --- | --- | --- | --- |', ...aggregates].join('\n'),
   ]);
 }
@@ -77,7 +79,13 @@ function modelCardPage(): string {
 }
 
 function ofText(of: ReturnType<typeof ruleOf>['of']): string {
-  const texts = { none: '', field: 'a field', features: 'two earlier features', kept: '(an earlier feature)' };
+  const texts = {
+    none: '',
+    field: 'a field',
+    features: 'two earlier features',
+    kept: '(an earlier feature)',
+    expression: 'an expression',
+  };
   return texts[of];
 }
 

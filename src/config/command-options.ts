@@ -1,6 +1,7 @@
 import { ERRORS } from '../domain/errors.ts';
 import { MODEL_OPTIONS } from './model-options.ts';
 import type { OptionSpec } from './option-types.ts';
+import { SIMULATE_OPTIONS } from './simulate-options.ts';
 import { STATE_OPTIONS } from './state-options.ts';
 
 const ERROR_CODES = Object.keys(ERRORS);
@@ -27,7 +28,8 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, each known from its labelled_at on; not set: those that --mapping finds',
+    description:
+      'files with labels, to report precision and recall; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -42,7 +44,8 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, each known from its labelled_at on; not set: those that --mapping finds',
+    description:
+      'files with labels, for the label column; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
     commands: ['export-features'],
   },
   'export-features.out': {
@@ -61,107 +64,7 @@ export const COMMAND_OPTIONS = {
     description: 'binary: features.f64 (little-endian float64 rows), columns.json, rows.csv; csv: features.csv',
     commands: ['export-features'],
   },
-  'simulate.seed': {
-    type: 'int',
-    default: '1',
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-    flag: '--seed',
-    description: 'same seed and settings, same payments',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.users': {
-    type: 'int',
-    default: '50000',
-    min: 10,
-    max: 5_000_000,
-    flag: '--users',
-    description: 'number of users',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.days': {
-    type: 'int',
-    default: '1',
-    min: 1,
-    max: 3_650,
-    flag: '--days',
-    description: 'days of event time',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.history-days': {
-    type: 'int',
-    default: '0',
-    min: 0,
-    max: 3_650,
-    flag: '--history-days',
-    description: 'days before the start that are simulated too, so that users have a history',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.start': {
-    type: 'time',
-    default: '2026-03-02',
-    flag: '--start',
-    description: 'midnight UTC of the first day; with --sink kafka events are mapped to now instead',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.payments-per-day': {
-    type: 'int',
-    default: null,
-    min: 1,
-    max: 1_000_000_000,
-    flag: '--payments-per-day',
-    description: 'about how many payments of all users in a day; not set: 4 per user',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.fraud-share': {
-    type: 'number',
-    default: '0.0045',
-    min: 0,
-    max: 0.05,
-    flag: '--fraud-share',
-    description: 'share of the payments that are fraud',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.out': {
-    type: 'path',
-    default: null,
-    flag: '--out',
-    description: 'directory for transactions and labels; needed with --sink file',
-    commands: ['simulate', 'demo'],
-  },
-  'simulate.format': {
-    type: 'enum',
-    values: ['avro', 'jsonl'],
-    default: 'avro',
-    flag: '--format',
-    description: 'format of the files',
-    commands: ['simulate'],
-  },
-  'simulate.sink': {
-    type: 'enum',
-    values: ['file', 'kafka'],
-    default: 'file',
-    flag: '--sink',
-    description: 'where the payments go',
-    commands: ['simulate'],
-  },
-  'simulate.rate': {
-    type: 'number',
-    default: '100',
-    min: 0.01,
-    max: 1_000_000,
-    flag: '--rate',
-    description: 'payments per second with --sink kafka',
-    commands: ['simulate'],
-  },
-  'simulate.labels': {
-    type: 'enum',
-    values: ['delayed', 'all', 'none'],
-    default: 'delayed',
-    flag: '--labels',
-    description: 'delayed: as verdicts come in real life; all: the whole truth, for evaluation; none: no label file',
-    commands: ['simulate'],
-  },
+  ...SIMULATE_OPTIONS,
   'validate.print': {
     type: 'bool',
     default: 'false',

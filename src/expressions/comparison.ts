@@ -1,5 +1,6 @@
+import { didYouMean } from '../domain/suggest.ts';
 import type { EqualityOperator, OrderOperator } from './ast.ts';
-import { areComparable, isNumeric, withArticle, type Read, type Typed } from './types.ts';
+import { areComparable, isNumeric, withArticle, type Read, type Typed, type Value } from './types.ts';
 
 const MIRRORED: Record<OrderOperator, OrderOperator> = { '<': '>', '<=': '>=', '>': '<', '>=': '<=' };
 
@@ -92,8 +93,18 @@ export function equality<Env>(
   if (!areComparable(left.type, right.type)) {
     report(`${operator} takes two values of one type, not ${pair(left, right)}`);
   }
+  expectWord(left, right.literal, report);
+  expectWord(right, left.literal, report);
   const read = operator === '==' ? equal(left, right) : unequal(left, right);
   return { type: 'bool', nullable: false, read };
+}
+
+/** A string of a closed set is compared with one of them. */
+export function expectWord({ words }: Typed<never>, literal: Value | undefined, report: (text: string) => void): void {
+  if (words === undefined || typeof literal !== 'string' || words.includes(literal)) return;
+  report(
+    `it is never ${JSON.stringify(literal.slice(0, 40))}, but one of ${words.join(', ')}${didYouMean(literal, words)}`,
+  );
 }
 
 function equal<Env>(left: Typed<Env>, right: Typed<Env>): Read<Env> {

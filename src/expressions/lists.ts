@@ -1,3 +1,4 @@
+import { expectWord } from './comparison.ts';
 import { commonType } from './logic.ts';
 import { areComparable, withArticle, type Read, type Strings, type Typed, type TypedList } from './types.ts';
 
@@ -18,7 +19,12 @@ export function listOf<Env>(
     else if (type === 'null') report(i + 1, 'null cannot be an item; write == null');
     else report(i + 1, `the items of a list need one type, not ${withArticle(element)} and ${withArticle(type)}`);
   }
-  return { element, includes: includesOf(items), size: () => items.length };
+  return {
+    element,
+    literals: items.map((item) => item.literal),
+    includes: includesOf(items),
+    size: () => items.length,
+  };
 }
 
 function includesOf<Env>(items: readonly Typed<Env>[]): (needle: Read<Env>) => Read<Env> {
@@ -59,5 +65,6 @@ export function membership<Env>(value: Typed<Env>, list: TypedList<Env>, report:
   else if (!areComparable(value.type, list.element)) {
     report(`in takes a value like those of the list, not ${withArticle(value.type)} in a list<${list.element}>`);
   }
+  for (const literal of list.literals ?? []) expectWord(value, literal, report);
   return { type: 'bool', nullable: false, read: list.includes(value.read) };
 }

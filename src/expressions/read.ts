@@ -33,7 +33,12 @@ export function readDeclared<Env>(declared: Exclude<Declared<Env>, { type: 'map<
       };
     }
     case 'string':
-      return { type: 'string', nullable, read: readString(declared.read) };
+      return {
+        type: 'string',
+        nullable,
+        read: readString(declared.read),
+        ...(declared.words === undefined ? {} : { words: declared.words }),
+      };
     case 'list<string>':
       return null;
   }

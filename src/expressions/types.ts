@@ -17,7 +17,13 @@ export type Declared<Env> =
       readonly nullable: boolean;
       readonly read: (env: Env) => number | null | undefined;
     }
-  | { readonly type: 'string'; readonly nullable: boolean; readonly read: (env: Env) => string | null | undefined }
+  | {
+      readonly type: 'string';
+      readonly nullable: boolean;
+      readonly read: (env: Env) => string | null | undefined;
+      /** all that it can be; a literal that is none of them is a problem */
+      readonly words?: readonly string[];
+    }
   | {
       readonly type: 'list<string>';
       readonly nullable: boolean;
@@ -42,11 +48,14 @@ export interface Typed<Env> {
   readonly read: Read<Env>;
   /** the value of a literal */
   readonly literal?: Value;
+  /** all that a string can be */
+  readonly words?: readonly string[];
 }
 
 /** A list stands right of `in` or before `.size()`; it is never a value itself. */
 export interface TypedList<Env> {
   readonly element: Typed<Env>['type'];
+  readonly literals?: readonly (Value | undefined)[];
   /** false when the list itself is null */
   readonly includes: (needle: Read<Env>) => Read<Env>;
   readonly size: Read<Env, number | null>;

@@ -1,3 +1,5 @@
+import type { FeatureExpression } from './feature-expression.ts';
+
 /**
  * A feature catalogue as declared in YAML. Pure data; `parse.ts` makes it, `plan.ts` compiles it.
  *
@@ -102,9 +104,14 @@ export const AGGREGATES = {
   matches: { text: '1 when this payment matches', window: 'none', of: 'none', where: true },
   hour_of_day: { text: 'hour of the day in UTC, 0 … 24, with fractions', window: 'none', of: 'none', where: false },
   day_of_week: { text: 'day of the week in UTC, Monday = 0', window: 'none', of: 'none', where: false },
-  expression: { text: 'value of an expression over earlier features', window: 'none', of: 'none', where: false },
   ratio: { text: 'first feature / second feature', window: 'none', of: 'features', where: false },
   difference: { text: 'first feature - second feature', window: 'none', of: 'features', where: false },
+  expression: {
+    text: 'an expression over this payment and earlier features',
+    window: 'none',
+    of: 'expression',
+    where: false,
+  },
 } as const satisfies Record<string, AggregateRule>;
 
 interface AggregateRule {
@@ -112,7 +119,7 @@ interface AggregateRule {
   /** `plain`: required, and without a delay; `optional`: the longest of the entity where none is said */
   readonly window: 'required' | 'plain' | 'optional' | 'none';
   /** `kept`: the amount, or an earlier feature as it was at each payment */
-  readonly of: 'none' | 'field' | 'features' | 'kept';
+  readonly of: 'none' | 'field' | 'features' | 'kept' | 'expression';
   readonly where: boolean;
   /** a second set of conditions, and its name: what it is a share of, or what ends a count */
   readonly among?: 'among' | 'since';
@@ -148,28 +155,14 @@ export interface FeatureDeclaration {
   readonly n: number;
   /** shares left out of a trimmed mean: of the smallest, of the largest; else 0 */
   readonly trim: readonly [low: number, high: number];
-  /** of `expression` */
-  readonly expression: FeatureExpression | null;
-  /** indexes of earlier features, for `ratio` and `difference`, and those that an expression reads */
+  /** indexes of earlier features, for `ratio`, `difference` and `expression` */
   readonly operands: readonly number[];
+  readonly expression: FeatureExpression | null;
   readonly where: readonly WhereCondition[];
   /** what `where` is counted among, or since the last of; none = all payments */
   readonly among: readonly WhereCondition[];
   readonly reason: ReasonRule | null;
   readonly description: string;
-}
-
-/** The features of a payment, from `values[at]` on; NaN = no value. */
-export interface FeatureValues {
-  values: Float64Array;
-  at: number;
-}
-
-export interface FeatureExpression {
-  /** canonical: the same for what means the same */
-  readonly text: string;
-  /** NaN = no value; true is 1, false 0 */
-  readonly evaluate: (values: FeatureValues) => number;
 }
 
 export type WhereCondition =
@@ -184,7 +177,21 @@ export type WhereCondition =
       readonly atMost: number;
       readonly negate: boolean;
     }
-  | { readonly kind: 'label'; readonly states: readonly LabelWord[] };
+  | { readonly kind: 'label'; readonly states: readonly LabelWord[] }
+  | {
+      readonly kind: 'expression';
+      /** canonical, see docs/expressions.md */
+      readonly text: string;
+      /** the earlier features that it reads, as they were at the payment */
+      readonly features: readonly { readonly name: string; readonly feature: number }[];
+      /** does it ask for the verdict? */
+      readonly labelled: boolean;
+    };
+
+/** Does the answer change when a verdict comes? */
+export function asksLabel(condition: WhereCondition): boolean {
+  return condition.kind === 'label' || (condition.kind === 'expression' && condition.labelled);
+}
 
 /** What is known of a payment: found to be genuine, found to be fraud, or nothing yet. In the order of LABEL. */
 export const LABEL_WORDS = ['unknown', 'genuine', 'fraud'] as const;
@@ -241,8 +248,10 @@ export function keptFeatures(features: readonly FeatureDeclaration[]): number[] 
   const kept = new Set<number>();
   for (const feature of features) {
     if (feature.kept >= 0) kept.add(feature.kept);
-    for (const condition of [...feature.where, ...feature.among])
+    for (const condition of [...feature.where, ...feature.among]) {
       if (condition.kind === 'kept') kept.add(condition.feature);
+      else if (condition.kind === 'expression') for (const { feature } of condition.features) kept.add(feature);
+    }
   }
   return [...kept].sort((a, b) => a - b);
 }

@@ -1,4 +1,4 @@
-import { USER, type FeatureDeclaration } from './catalogue.ts';
+import { asksLabel, USER, type FeatureDeclaration } from './catalogue.ts';
 
 /** The features of a catalogue above the one that is being read. */
 export class EarlierFeatures {
@@ -27,7 +27,7 @@ export class EarlierFeatures {
     const feature = this.features[index];
     if (!feature) return 'it has problems of its own';
     if (feature.entity.join() !== USER) return 'rows keep features of the user alone';
-    if ([...feature.where, ...feature.among].some((condition) => condition.kind === 'label')) {
+    if ([...feature.where, ...feature.among].some(asksLabel)) {
       return 'it changes when verdicts come: rows cannot keep it';
     }
     for (const operand of feature.operands) {

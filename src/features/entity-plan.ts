@@ -1,10 +1,13 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import { LIMITS } from '../domain/limits.ts';
 import { BLOB_VERSION } from '../state/blob-format.ts';
-import { LABEL, type Filter, type FilterCondition, type Layout } from '../state/layout.ts';
+import type { Filter, Layout } from '../state/layout.ts';
 import { SCAN, type Scan, type ScanKind } from '../state/scans.ts';
-import { keptFeatures, type Aggregate, type FeatureDeclaration, type WhereCondition } from './catalogue.ts';
+import { keptFeatures, type Aggregate, type FeatureDeclaration } from './catalogue.ts';
+import type { FeatureExpression } from './feature-expression.ts';
+import { fieldsOf, filterIndex, isLabel, questionField, questionsOf } from './filter-plan.ts';
 import { hash32 } from './hash.ts';
+import { compileQuestion } from './where-expression.ts';
 
 /** One feature, resolved to indexes. */
 export interface Step {
@@ -32,6 +35,7 @@ export interface Step {
   readonly kept: number;
   readonly operandA: number;
   readonly operandB: number;
+  readonly expression: FeatureExpression | null;
 }
 
 /** The features of one entity, compiled. */
@@ -39,11 +43,6 @@ export interface EntityPlan {
   /** its `fingerprint` is the text of what is kept: `compilePlan` makes one of all entities' */
   readonly layout: Layout;
   readonly steps: readonly Step[];
-}
-
-/** Seeds differ per field, so that equal texts in two fields are two values. */
-export function fieldSeed(field: string): number {
-  return hash32(field, 0x5eed) | 0;
 }
 
 const WINDOWED_BY_MEASURE: ReadonlySet<Aggregate> = new Set<Aggregate>([
@@ -102,7 +101,9 @@ export function compileEntity(
   latenessMs: number,
   kept: readonly number[],
 ): EntityPlan {
-  const fields = [...new Set(features.flatMap(fieldsOf))].sort();
+  const plain = [...new Set(features.flatMap(fieldsOf))].sort();
+  const asked = questionsOf(features);
+  const fields = [...plain, ...asked.map(questionField)];
   const windows = windowsOf(features);
   const filters: Filter[] = [{ text: '', conditions: [] }];
   const filterOf = features.map(({ aggregate, where, among }) =>
@@ -111,7 +112,7 @@ export function compileEntity(
   const amongOf = features.map(({ among }) => filterIndex(filters, among, fields, kept));
   check(windows.length, LIMITS.catalogueWindowsMax, 'different windows');
   check(filters.length, LIMITS.catalogueFiltersMax, 'different filters');
-  check(fields.length, 24, 'different fields');
+  check(fields.length, 24, 'different fields and expressions of conditions');
 
   const pairs = new Set<number>();
   features.forEach((feature, k) => {
@@ -141,7 +142,8 @@ export function compileEntity(
     ];
   });
   const keeps = entity === 0 || keptFeatures(features).length > 0;
-  const layout: Layout = { ...own, scans, kept: keeps ? kept.length : 0 };
+  const questions = asked.map((condition, k) => compileQuestion(condition, plain.length + k, kept));
+  const layout: Layout = { ...own, questions, scans, kept: keeps ? kept.length : 0 };
   let scanCount = 0;
   const steps = features.map((feature, k): Step => {
     const w = windowIndex(windows, feature);
@@ -163,6 +165,7 @@ export function compileEntity(
       kept: kept.indexOf(feature.kept),
       operandA: feature.operands[0] ?? -1,
       operandB: feature.operands[1] ?? -1,
+      expression: feature.expression,
     };
   });
   return { layout, steps };
@@ -215,6 +218,7 @@ function makeLayout(
     horizonMs: lookbackMs + latenessMs,
     filters,
     labelFilters,
+    questions: [],
     kept: 0,
     scans: [],
     measureWindow: Int32Array.from(measures, (pair) => Math.floor(pair / 64)),
@@ -225,59 +229,6 @@ function makeLayout(
       features.some((feature) => feature.aggregate === 'distinct' && feature.field === field) ? 1 : 0,
     ),
   };
-}
-
-function fieldsOf(feature: FeatureDeclaration): string[] {
-  const named = [...feature.where, ...feature.among].flatMap((condition) =>
-    condition.kind === 'field' ? [condition.field] : [],
-  );
-  return feature.field === null ? named : [feature.field, ...named];
-}
-
-function isLabel(condition: FilterCondition): boolean {
-  return condition.kind === 'label';
-}
-
-function filterIndex(
-  filters: Filter[],
-  where: readonly WhereCondition[],
-  fields: readonly string[],
-  kept: readonly number[],
-): number {
-  if (where.length === 0) return 0;
-  const text = [...new Set(where.map(conditionText))].sort().join(' and ');
-  const known = filters.findIndex((filter) => filter.text === text);
-  if (known >= 0) return known;
-  const conditions = where.map((condition): FilterCondition => {
-    if (condition.kind === 'amount') return condition;
-    if (condition.kind === 'kept') {
-      const { feature, over, atMost, negate } = condition;
-      return { kind: 'kept', kept: kept.indexOf(feature), over, atMost, negate };
-    }
-    if (condition.kind === 'label') {
-      return { kind: 'label', states: condition.states.reduce((bits, word) => bits | (1 << LABEL[word]), 0) };
-    }
-    const seed = fieldSeed(condition.field);
-    return {
-      kind: 'field',
-      field: fields.indexOf(condition.field),
-      hashes: condition.values.map((value) => hash32(value, seed)),
-      negate: condition.negate,
-    };
-  });
-  filters.push({ text, conditions });
-  return filters.length - 1;
-}
-
-export function conditionText(condition: WhereCondition): string {
-  if (condition.kind === 'amount') {
-    return `amount_minor in (${condition.overMinor}, ${condition.atMostMinor}]`;
-  }
-  if (condition.kind === 'kept') {
-    return `${condition.name} ${condition.negate ? 'not in' : 'in'} (${condition.over}, ${condition.atMost}]`;
-  }
-  if (condition.kind === 'label') return `label in [${condition.states.join(', ')}]`;
-  return `${condition.field} ${condition.negate ? 'not in' : 'in'} [${[...condition.values].sort().join(', ')}]`;
 }
 
 function check(count: number, most: number, what: string): void {

@@ -1,10 +1,10 @@
 import type { Transaction } from '../domain/transaction.ts';
 import { NO_LOCATION, type EventView } from '../state/event-view.ts';
-import { setMasks, type Layout } from '../state/layout.ts';
+import { answerAll } from '../state/questions.ts';
+import type { Layout } from '../state/layout.ts';
+import { readerOf, type FieldReader } from './field-reader.ts';
 import { hash32, mixNumber } from './hash.ts';
-import { fieldSeed } from './entity-plan.ts';
-
-export type FieldReader = (transaction: Transaction) => string | null | undefined;
+import { fieldSeed } from './filter-plan.ts';
 
 /** Fills an EventView from a transaction. One per layout; holds no event. */
 export class Extractor {
@@ -15,8 +15,9 @@ export class Extractor {
 
   constructor({ layout }: { readonly layout: Layout }) {
     this.layout = layout;
-    this.readers = layout.fields.map(readerOf);
-    this.hashers = layout.fields.map((field) => new ShortHashes(fieldSeed(field)));
+    const fields = layout.fields.slice(0, layout.fields.length - layout.questions.length);
+    this.readers = fields.map(readerOf);
+    this.hashers = fields.map((field) => new ShortHashes(fieldSeed(field)));
   }
 
   extract(transaction: Transaction, offset: number, out: EventView): void {
@@ -54,7 +55,8 @@ export class Extractor {
       hashes[field] = value === null || value === undefined ? -1 : this.hashers[field]!.hash(value);
     }
     if (out.kept.length > 0) out.kept.fill(NaN);
-    setMasks(this.layout, out);
+    out.payment = transaction;
+    answerAll(this.layout, out);
   }
 }
 
@@ -90,35 +92,6 @@ class ContentHashes {
   readonly country = new ShortHashes(14);
   readonly currency = new ShortHashes(15);
   readonly channel = new ShortHashes(16);
-}
-
-export function readerOf(field: string): FieldReader {
-  if (field.startsWith('attributes.')) {
-    const key = field.slice('attributes.'.length);
-    return (transaction) => (Object.hasOwn(transaction.attributes, key) ? transaction.attributes[key] : null);
-  }
-  switch (field) {
-    case 'user_id':
-      return (transaction) => transaction.user_id;
-    case 'card_id':
-      return (transaction) => transaction.card_id;
-    case 'merchant_id':
-      return (transaction) => transaction.merchant_id;
-    case 'mcc':
-      return (transaction) => transaction.mcc;
-    case 'terminal_id':
-      return (transaction) => transaction.terminal_id;
-    case 'device_id':
-      return (transaction) => transaction.device_id;
-    case 'ip':
-      return (transaction) => transaction.ip;
-    case 'country':
-      return (transaction) => transaction.country;
-    case 'currency':
-      return (transaction) => transaction.currency;
-    default:
-      return (transaction) => transaction.channel;
-  }
 }
 
 /** Everything that makes a payment the same payment, besides its id. Attributes in any order. */

@@ -1,63 +1,52 @@
-import { compileExpression } from '../expressions/compile.ts';
-import { ExpressionError } from '../expressions/problem.ts';
-import type { Declared, Scope } from '../expressions/types.ts';
+import type { CompiledExpression } from '../expressions/compile.ts';
+import { withArticle } from '../expressions/types.ts';
 import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
-import type { Aggregate, FeatureExpression, FeatureValues } from './catalogue.ts';
+import { expressionOf } from './expression-yaml.ts';
+import { catalogueScope, type WithPayment } from './payment-scope.ts';
 
-export interface ParsedExpression {
-  readonly expression: FeatureExpression;
+/** A payment and the values of its features: one per feature of the catalogue from `at` on; NaN = no value. */
+export interface FeatureRow extends WithPayment {
+  values: Float64Array;
+  at: number;
+  payment: WithPayment['payment'];
+}
+
+export interface FeatureExpression {
+  readonly compiled: CompiledExpression<FeatureRow>;
   /** indexes of the features that it reads, ascending */
   readonly operands: readonly number[];
 }
 
 /**
- * The value of a feature of the aggregate `expression`; null for none that is good. A problem is told to `yaml`.
- * @param names of the earlier features; '' cannot be named
+ * An expression over a payment and the features above it, which are doubles that may be null. A problem is told to `yaml`.
+ * @param name of the feature
+ * @param names of the features above, '' for one that has problems
  */
 export function parseFeatureExpression(
   yaml: CatalogueYaml,
-  field: YamlField | undefined,
+  field: YamlField,
   name: string,
-  line: number,
-  aggregate: Aggregate,
   names: readonly string[],
-): ParsedExpression | null {
-  if (aggregate !== 'expression') {
-    if (field) yaml.problem(field.line, `${name}: no "value" here`);
+): FeatureExpression | null {
+  const readers = names.map((one, index) => [one, (row: FeatureRow) => row.values[row.at + index]!] as const);
+  const above = readers.filter(([one]) => one !== '');
+  const compiled = expressionOf(yaml, field, `${name}: of`, catalogueScope<FeatureRow>(above, null));
+  if (compiled === null) return null;
+  if (compiled.type === 'string') {
+    yaml.problem(
+      yaml.lineOf(field.node),
+      `${name}: of is ${withArticle(compiled.type)}; a feature is a number, or a condition as 1 and 0`,
+    );
     return null;
   }
-  const text = yaml.scalar(field);
-  if (typeof text !== 'string') {
-    yaml.problem(field?.line ?? line, `${name}: expression needs "value", a text such as "a / (b + 1.0)"`);
-    return null;
-  }
-  try {
-    const compiled = compileExpression(text, scopeOf(names));
-    if (compiled.type === 'string') {
-      yaml.problem(field!.line, `${name}: the value is a text; a feature is a number or true or false`);
-      return null;
-    }
-    const { evaluate } = compiled;
-    const numeric = (values: FeatureValues): number => {
-      const value = evaluate(values);
-      return value === null ? NaN : Number(value);
-    };
-    const operands = [...compiled.uses].map((used) => names.indexOf(used)).sort((a, b) => a - b);
-    return { expression: { text: compiled.text, evaluate: numeric }, operands };
-  } catch (thrown) {
-    if (!(thrown instanceof ExpressionError)) throw thrown;
-    for (const { column, text: problem } of thrown.problems) {
-      yaml.problem(field!.line, `${name}: value, column ${column}: ${problem}`);
-    }
-    return null;
-  }
+  const fields = catalogueScope<FeatureRow>([], null);
+  const operands = [...compiled.uses].filter((one) => !fields.has(one)).map((one) => names.indexOf(one));
+  return { compiled, operands: operands.filter((index) => index >= 0).sort((a, b) => a - b) };
 }
 
-function scopeOf(names: readonly string[]): Scope<FeatureValues> {
-  const scope = new Map<string, Declared<FeatureValues>>();
-  names.forEach((name, k) => {
-    if (name === '') return;
-    scope.set(name, { type: 'double', nullable: true, read: ({ values, at }) => values[at + k] });
-  });
-  return scope;
+/** NaN for null; 1 and 0 for true and false. */
+export function valueOf(expression: FeatureExpression, row: FeatureRow): number {
+  const value = expression.compiled.evaluate(row);
+  if (typeof value === 'number') return value;
+  return typeof value === 'boolean' ? Number(value) : NaN;
 }

@@ -1,13 +1,17 @@
 import { AGGREGATES, ruleOf, USER, type FeatureDeclaration } from './catalogue.ts';
 import { describeDuration } from './duration.ts';
-import { conditionText } from './entity-plan.ts';
+import { conditionText } from './filter-plan.ts';
 import { entityName, type Plan } from './plan.ts';
 
 /** The catalogue in words, a line per feature: docs/features.md. */
 export function featureTable(plan: Plan): string {
   const rows = plan.catalogue.features.map((feature) => {
     const { name, description } = feature;
-    return `| \`${name}\` | ${formulaText(plan, feature)}${description === '' ? '' : ` (${description})`} | ${edgesText(feature)} | ${nullRule(feature)} |`;
+    const value = `${formulaText(plan, feature)}${description === '' ? '' : ` (${description})`}`.replaceAll(
+      '|',
+      '\\|',
+    );
+    return `| \`${name}\` | ${value} | ${edgesText(feature)} | ${nullRule(feature)} |`;
   });
   return ['| feature | value | window | no value when |', '| --- | --- | --- | --- |', ...rows].join('\n');
 }
@@ -20,9 +24,12 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const words = AGGREGATES[feature.aggregate].text + (numbers === '' ? '' : ` (${numbers})`);
   const kept = feature.kept < 0 ? '' : `, of \`${plan.names[feature.kept]}\` as it was at each`;
   const of = feature.field === null ? kept : ` of \`${feature.field}\``;
-  if (feature.expression !== null) return `\`${feature.expression.text.replaceAll('|', '\\|')}\``;
   const operands =
-    feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
+    feature.expression !== null
+      ? `: \`${feature.expression.compiled.text.replaceAll('|', '\\|')}\``
+      : feature.operands.length === 0
+        ? ''
+        : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
   const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` ${ruleOf(feature.aggregate).among ?? ''} \`${among}\``}`;
@@ -43,6 +50,8 @@ function edgesText(feature: FeatureDeclaration): string {
 
 function nullRule(feature: FeatureDeclaration): string {
   switch (feature.aggregate) {
+    case 'expression':
+      return 'a part that decides has none, or there is no finite answer';
     case 'mean':
     case 'min':
     case 'max':

@@ -1,8 +1,9 @@
-import { isMap, isSeq, type Node } from 'yaml';
+import { isMap, isScalar, isSeq, type Node } from 'yaml';
 import { LIMITS } from '../domain/limits.ts';
 import { didYouMean } from '../domain/suggest.ts';
 import {
   AGGREGATES,
+  asksLabel,
   isValueField,
   LABEL_FIELDS,
   LOOKS_BACK,
@@ -16,7 +17,7 @@ import {
 import { CatalogueYaml, type YamlField } from './catalogue-yaml.ts';
 import { describeDuration, parseDurationMs } from './duration.ts';
 import { EarlierFeatures } from './earlier-features.ts';
-import { parseFeatureExpression } from './feature-expression.ts';
+import { OfParser } from './parse-of.ts';
 import { parseReason } from './parse-reason.ts';
 import { parseWhere } from './where-conditions.ts';
 
@@ -33,12 +34,12 @@ const FEATURE_KEYS = [
   'since',
   'n',
   'trim',
-  'value',
   'min_count',
   'reason',
   'description',
 ];
 const NAME = /^[a-z][a-z0-9_]{0,63}$/;
+const NEEDS_WHERE: readonly Aggregate[] = ['share', 'rate', 'matches', 'streak', 'streak_age'];
 const WINDOW_MS_MAX = 366 * 86_400_000;
 
 /**
@@ -112,10 +113,9 @@ class CatalogueParser {
       this.yaml.problem(window.line, `${name}: ${aggregate} has no window`);
     }
     const delayMs = this.delay(fields.get('delay'), name, aggregate, windowMs);
-    const keepable = (word: string): number | string | null => this.earlier.keepable(word);
     const among = rule.among ?? 'among';
-    const value = fields.get('value');
-    const parsed = parseFeatureExpression(this.yaml, value, name, line, aggregate, this.earlier.names);
+    const of = new OfParser(this.yaml, fields.get('of'), name, line, this.earlier);
+    const expression = rule.of === 'expression' ? of.expression() : null;
     const declaration: FeatureDeclaration = {
       name,
       aggregate,
@@ -124,14 +124,14 @@ class CatalogueParser {
       delayMs,
       entity: this.entity(fields.get('entity'), name, aggregate),
       includesCurrent: this.current(fields, name, windowed, delayMs > 0 || rule.earlier === true),
-      kept: rule.of === 'kept' ? this.keptOf(fields.get('of'), name) : -1,
+      kept: rule.of === 'kept' ? of.kept() : -1,
       n: this.number(fields, name, rule.numbers, 'n') + this.number(fields, name, rule.numbers, 'min_count'),
       trim: this.trim(fields.get('trim'), name, rule.numbers),
-      field: rule.of === 'field' ? this.valueField(fields.get('of'), name, line) : null,
-      expression: parsed?.expression ?? null,
-      operands: rule.of === 'features' ? this.operands(fields.get('of'), name, line) : (parsed?.operands ?? []),
-      where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', keepable),
-      among: parseWhere(this.yaml, fields.get(among), name, rule.among !== undefined, among, keepable),
+      field: rule.of === 'field' ? of.field() : null,
+      operands: expression?.operands ?? (rule.of === 'features' ? of.twoFeatures() : []),
+      expression,
+      where: parseWhere(this.yaml, fields.get('where'), name, rule.where, 'where', this.earlier),
+      among: parseWhere(this.yaml, fields.get(among), name, rule.among !== undefined, among, this.earlier),
       reason: parseReason(this.yaml, fields.get('reason'), name),
       description: this.yaml.shortText(fields.get('description'), name, 'description') ?? '',
     };
@@ -140,18 +140,19 @@ class CatalogueParser {
     for (const key of ['among', 'since']) {
       if (fields.has(key) && key !== among) this.yaml.problem(fields.get(key)!.line, `${name}: no "${key}" here`);
     }
-    if (aggregate === 'count_since' && declaration.among.length === 0) {
+    if (aggregate === 'count_since' && declaration.among.length === 0 && !isScalar(fields.get('since')?.node)) {
       this.yaml.problem(line, `${name}: count_since needs "since"`);
     }
-    const labelled = [...declaration.where, ...declaration.among].some((condition) => condition.kind === 'label');
+    const labelled = [...declaration.where, ...declaration.among].some(asksLabel);
     const unsaid = declaration.entity.find((word) => !LABEL_FIELDS.includes(word));
     if (labelled && unsaid !== undefined) {
       this.yaml.problem(line, `${name}: a verdict does not say the ${unsaid} of its payment: no "label" here`);
     }
-    if (['share', 'rate', 'matches', 'streak', 'streak_age'].includes(aggregate) && declaration.where.length === 0) {
+    const says = isScalar(fields.get('where')?.node);
+    if (NEEDS_WHERE.includes(aggregate) && declaration.where.length === 0 && !says) {
       this.yaml.problem(line, `${name}: ${aggregate} needs "where"`);
     }
-    if (aggregate === 'matches' && declaration.where.some((condition) => condition.kind === 'label')) {
+    if (aggregate === 'matches' && declaration.where.some(asksLabel)) {
       this.yaml.problem(line, `${name}: nothing is known yet of this payment: "matches" takes no label`);
     }
     return this.yaml.problemCount > before ? null : declaration;
@@ -178,16 +179,6 @@ class CatalogueParser {
     if (typeof word === 'string' && known.includes(word)) return word as Aggregate;
     this.yaml.problem(field?.line ?? line, `unknown aggregate "${String(word)}"${didYouMean(String(word), known)}`);
     return null;
-  }
-
-  private keptOf(field: YamlField | undefined, name: string): number {
-    if (!field) return -1;
-    const word = String(this.yaml.scalar(field));
-    const index = this.earlier.keepable(word);
-    if (typeof index === 'number') return index;
-    const why = index ?? `no earlier feature of this name${didYouMean(word, this.earlier.names)}`;
-    this.yaml.problem(field.line, `${name}: of ${word}: ${why}`);
-    return -1;
   }
 
   /** 0 where the aggregate takes none */
@@ -262,36 +253,6 @@ class CatalogueParser {
       this.yaml.problem(field.line, `${name}: current is "include" or "exclude"`);
     }
     return word !== 'exclude';
-  }
-
-  private valueField(field: YamlField | undefined, name: string, line: number): string | null {
-    const word = this.yaml.scalar(field);
-    if (typeof word === 'string' && isValueField(word)) return word;
-    const hint = typeof word === 'string' ? didYouMean(word, VALUE_FIELDS) : '';
-    this.yaml.problem(
-      field?.line ?? line,
-      `${name}: "of" must be a field of the transaction or attributes.<key>${hint}`,
-    );
-    return null;
-  }
-
-  private operands(field: YamlField | undefined, name: string, line: number): number[] {
-    const list =
-      field && isSeq(field.node) ? field.node.items.map((item) => this.yaml.scalar({ node: item as Node, line })) : [];
-    if (list.length !== 2) {
-      this.yaml.problem(field?.line ?? line, `${name}: "of" must list two earlier features`);
-      return [];
-    }
-    return list.map((word) => {
-      const index = this.earlier.names.indexOf(String(word));
-      if (index < 0 || word === '') {
-        this.yaml.problem(
-          field!.line,
-          `${name}: no earlier feature "${String(word)}"${didYouMean(String(word), this.earlier.names)}`,
-        );
-      }
-      return index;
-    });
   }
 }
 

@@ -3,7 +3,8 @@ import { LIMITS } from '../domain/limits.ts';
 import { entityPrefix } from '../state/entity-keys.ts';
 import type { Layout } from '../state/layout.ts';
 import { keptFeatures, USER, type Catalogue, type FeatureDeclaration } from './catalogue.ts';
-import { compileEntity, conditionText, type Step } from './entity-plan.ts';
+import { compileEntity, type Step } from './entity-plan.ts';
+import { conditionText } from './filter-plan.ts';
 import { hash40 } from './hash.ts';
 
 /** A catalogue compiled once: what the state keeps, and per feature where its numbers are. */
@@ -101,8 +102,8 @@ function formulaOf(feature: FeatureDeclaration): string {
     where,
     // Only where there is one: a catalogue that has none keeps its fingerprint.
     ...(feature.among.length === 0 ? [] : [`among ${feature.among.map(conditionText).sort().join(' and ')}`]),
+    ...(feature.expression === null ? [] : [`expression ${feature.expression.compiled.text}`]),
     ...(feature.kept < 0 ? [] : [`of ${feature.kept}`]),
-    ...(feature.expression === null ? [] : [feature.expression.text]),
     ...(feature.n === 0 ? [] : [`n ${feature.n}`]),
     ...(feature.trim[0] + feature.trim[1] === 0 ? [] : [`trim ${feature.trim.join(' ')}`]),
     ...(entityName(feature) === USER ? [] : [`entity ${entityName(feature)}`]),

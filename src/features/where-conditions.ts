@@ -2,13 +2,15 @@ import { isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import { didYouMean } from '../domain/suggest.ts';
 import { isValueField, LABEL_WORDS, VALUE_FIELDS, type LabelWord, type WhereCondition } from './catalogue.ts';
 import type { CatalogueYaml, YamlField } from './catalogue-yaml.ts';
+import type { EarlierFeatures } from './earlier-features.ts';
+import { parseWhereExpression } from './where-expression.ts';
 
 /**
  * The conditions of a feature's "where"; a problem is told to `yaml`.
  * @param name of the feature
  * @param allowed whether its aggregate takes conditions
  * @param key under which they stand
- * @param earlier features whose values can be asked for: index by name, or what speaks against it
+ * @param earlier features whose values can be asked for, where rows can keep them
  */
 export function parseWhere(
   yaml: CatalogueYaml,
@@ -16,11 +18,19 @@ export function parseWhere(
   name: string,
   allowed: boolean,
   key: string,
-  earlier: (word: string) => number | string | null,
+  earlier: EarlierFeatures,
 ): WhereCondition[] {
   if (!field) return [];
-  if (!allowed || !isMap(field.node)) {
-    yaml.problem(field.line, allowed ? `${name}: "${key}" is a map of field: value` : `${name}: no "${key}" here`);
+  if (!allowed) {
+    yaml.problem(field.line, `${name}: no "${key}" here`);
+    return [];
+  }
+  if (isScalar(field.node) && typeof field.node.value === 'string') {
+    const condition = parseWhereExpression(yaml, field, name, key, earlier);
+    return condition === null ? [] : [condition];
+  }
+  if (!isMap(field.node)) {
+    yaml.problem(field.line, `${name}: "${key}" is a map of field: value, or an expression in quotes`);
     return [];
   }
   const conditions: WhereCondition[] = [];
@@ -36,7 +46,7 @@ export function parseWhere(
     } else if (isValueField(word)) {
       conditions.push(fieldCondition(yaml, word, value, name, line));
     } else {
-      const feature = earlier(word);
+      const feature = earlier.keepable(word);
       if (typeof feature === 'number') {
         const condition = keptCondition(yaml, value, name, line, word, feature);
         if (condition) conditions.push(condition);

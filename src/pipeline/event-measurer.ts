@@ -1,16 +1,18 @@
 import { FraudstreamError } from '../domain/errors.ts';
 import type { Transaction } from '../domain/transaction.ts';
 import { computeFeatures, inexactWindows, type EntityView } from '../features/compute.ts';
-import { Extractor, readerOf, type FieldReader } from '../features/extract.ts';
+import { Extractor } from '../features/extract.ts';
+import { readerOf, type FieldReader } from '../features/field-reader.ts';
 import type { Entity, Plan } from '../features/plan.ts';
 import type { CacheEntry } from '../state/cache.ts';
 import { entityKey, entityPrefix, userKey } from '../state/entity-keys.ts';
 import { EventView } from '../state/event-view.ts';
 import type { UserHistory } from '../state/history.ts';
-import { setMasks, windowsBefore } from '../state/layout.ts';
+import { windowsBefore } from '../state/layout.ts';
 import { measureAsOf } from '../state/measure-as-of.ts';
 import { Measures } from '../state/measures.ts';
 import type { PartitionHistories } from '../state/partition-histories.ts';
+import { answerKept } from '../state/questions.ts';
 import { KIND, classify, isFolded, type Classified } from './event-kind.ts';
 import type { LabelFeed } from './label-feed.ts';
 import { LabelQueue } from './label-queue.ts';
@@ -136,7 +138,7 @@ export class EventMeasurer {
       const { event, entity } = this.others[e]!;
       if (!one.others[e] || entity.layout.kept === 0) continue;
       event.kept.set(this.event.kept);
-      setMasks(entity.layout, event);
+      answerKept(entity.layout, event);
     }
   }
 

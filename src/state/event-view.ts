@@ -1,10 +1,11 @@
+import type { Transaction } from '../domain/transaction.ts';
 import type { Layout } from './layout.ts';
 
 /** No coordinates: outside what ±180·10^7 can be. */
 export const NO_LOCATION = 0x7fffffff;
 
 /**
- * One event as the history sees it: numbers only. Made by `features/extract.ts` and reused from event to event.
+ * One event as the history sees it: numbers only, and the payment itself for the questions that are asked once. Made by `features/extract.ts` and reused from event to event.
  * Strings are hashed (32 bits per field and user: among the few dozen values that a user has, a collision is a
  * 10^-8 matter), transaction ids too; the content has 24 bits more.
  */
@@ -21,7 +22,9 @@ export class EventView {
   /** the mask that it will have when it is found to be genuine, or fraud */
   genuineMask = 1;
   fraudMask = 1;
-  /** per field of the layout: 32-bit hash, -1 = null */
+  /** while it is being decided; null = it comes from the state */
+  payment: Transaction | null = null;
+  /** per field of the layout: 32-bit hash, -1 = null; the answers to its questions, see questions.ts */
   readonly hashes: Float64Array;
   /** values of features that the row will keep, see `keptValue`; NaN = none */
   readonly kept: Float64Array;

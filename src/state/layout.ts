@@ -1,4 +1,5 @@
 import type { EventView } from './event-view.ts';
+import type { Question } from './questions.ts';
 import { KEPT_UNITS, type Scan } from './scans.ts';
 
 /**
@@ -10,8 +11,10 @@ export interface Layout {
   readonly fingerprint: string;
   /** identifies the filters, in order: kept per blob, since rows without details keep only the filters' answers */
   readonly filterFingerprint: number;
-  /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order */
+  /** kept fields whose values are compared (merchant_id, mcc, attributes.auth_result …), canonical order; then the questions */
   readonly fields: readonly string[];
+  /** what is asked of each event once: their answers are kept like values of fields */
+  readonly questions: readonly Question[];
   /** lengths in ms: first the windows without a delay, ascending, then those with one; (length, delay) is distinct */
   readonly windowsMs: Float64Array;
   /** per window, ms: at time t it holds (t - delay - length, t - delay] */
@@ -58,6 +61,8 @@ export type FilterCondition =
       readonly atMost: number;
       readonly negate: boolean;
     }
+  /** the answer to a question, which may depend on the verdict */
+  | { readonly kind: 'answer'; readonly field: number; readonly labelled: boolean }
   /** bit s: matches when LABEL is s */
   | { readonly kind: 'label'; readonly states: number };
 
@@ -102,6 +107,9 @@ function matches(
       if (!(amountMinor > condition.overMinor && amountMinor <= condition.atMostMinor)) return false;
     } else if (condition.kind === 'label') {
       if ((condition.states & (1 << label)) === 0) return false;
+    } else if (condition.kind === 'answer') {
+      const answers = hashes[condition.field]!;
+      if (answers < 0 || (answers & (1 << label)) === 0) return false;
     } else {
       const value = kept[condition.kept]! / KEPT_UNITS;
       if ((value > condition.over && value <= condition.atMost) === condition.negate) return false;

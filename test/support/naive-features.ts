@@ -1,5 +1,8 @@
 import type { Transaction } from '../../src/domain/transaction.ts';
+import { parseExpression } from '../../src/expressions/parse.ts';
 import type { Catalogue, FeatureDeclaration, LabelWord, WhereCondition } from '../../src/features/catalogue.ts';
+import type { Seen as Scope } from './expression-scope.ts';
+import { naiveValue, type Naive } from './naive-expression.ts';
 
 /**
  * The oracle: features recounted from the list of all earlier events, as slowly and plainly as can be. Shares nothing
@@ -39,7 +42,14 @@ export function naiveFeatures(
   if (newest && current.event_time - newest.event_time >= horizonMs) remembered.length = 0;
   const out: number[] = [];
   const now: Past = { ...current, values: known.length > 0 ? known : out };
-  for (const feature of catalogue.features) out.push(value(feature, now, remembered, lookbackMs, out));
+  for (const feature of catalogue.features) {
+    if (feature.expression === null) out.push(value(feature, now, remembered, lookbackMs, out));
+    else {
+      const { compiled, operands } = feature.expression;
+      const named = operands.map((k) => [catalogue.features[k]!.name, out[k]!] as const);
+      out.push(asNumber(worth(compiled.text, now, named)));
+    }
+  }
   return out;
 }
 
@@ -170,10 +180,10 @@ function value(
       const [a, b] = feature.operands.map((k) => done[k]!);
       return b === 0 ? NaN : a! / b!;
     }
-    case 'expression':
-      return feature.expression!.evaluate({ values: Float64Array.from(done), at: 0 });
     case 'difference':
       return done[feature.operands[0]!]! - done[feature.operands[1]!]!;
+    case 'expression':
+      throw new Error('it has no window');
   }
 }
 
@@ -187,14 +197,37 @@ function fits(where: readonly WhereCondition[], one: Past): boolean {
     if (condition.kind === 'amount') {
       return one.amount_minor > condition.overMinor && one.amount_minor <= condition.atMostMinor;
     }
+    if (condition.kind === 'expression') {
+      const named = condition.features.map(({ name, feature }) => [name, keptBy(one, feature)] as const);
+      return worth(condition.text, one, named) === true;
+    }
     if (condition.kind === 'kept') {
-      const kept = Math.round((one.values?.[condition.feature] ?? NaN) * 1e6) / 1e6;
+      const kept = keptBy(one, condition.feature);
       return (kept > condition.over && kept <= condition.atMost) !== condition.negate;
     }
     if (condition.kind === 'label') return condition.states.includes(one.label ?? 'unknown');
     const value = read(one, condition.field);
     return (value !== null && condition.values.includes(value)) !== condition.negate;
   });
+}
+
+function keptBy(one: Past, feature: number): number {
+  return Math.round((one.values?.[feature] ?? NaN) * 1e6) / 1e6;
+}
+
+const trees = new Map<string, ReturnType<typeof parseExpression>>();
+
+/** An expression by a walk over its tree. */
+function worth(text: string, one: Past, features: readonly (readonly [string, number])[]): Naive {
+  const known = features.map(([name, number]) => [name, Number.isFinite(number) ? number : null]);
+  const names = { ...(Object.fromEntries(known) as object), label: 'unknown', ...one };
+  const tree = trees.get(text) ?? parseExpression(text);
+  trees.set(text, tree);
+  return naiveValue(tree, names as unknown as Scope);
+}
+
+function asNumber(value: Naive): number {
+  return value === null ? NaN : Number(value);
 }
 
 function total(amounts: readonly number[]): number {

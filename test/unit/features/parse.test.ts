@@ -63,9 +63,8 @@ describe('the catalogue parser', () => {
       '{ name: a, aggregate: rate, window: 1h, where: { label: fraud }, entity: mcc }',
       /a verdict does not say the mcc/,
     ],
-    ['{ name: a, aggregate: expression }', /^f\.yaml:3: a: expression needs "value"/],
-    ['{ name: a, aggregate: expression, value: "b + 1.0" }', /^f\.yaml:3: a: value, column 1: .*b/],
-    ['{ name: a, aggregate: amount, value: "1.0" }', /^f\.yaml:3: a: no "value" here$/],
+    ['{ name: a, aggregate: expression }', /^f\.yaml:3: a: "of" must be an expression in quotes$/],
+    ['{ name: a, aggregate: expression, of: "b + 1.0" }', /^f\.yaml:3: a: of: column 1: .*b/],
     ['just words', /^f\.yaml:3: a feature is a map/],
   ])('%s', (feature, message) => {
     const found = problems(`  - ${feature}`);
@@ -215,7 +214,7 @@ describe('the plan', () => {
     const of = (value: string): string =>
       compilePlan(
         parseCatalogue(
-          `version: 1\nfeatures:\n  - { name: a, aggregate: amount }\n  - { name: b, aggregate: expression, value: '${value}' }`,
+          `version: 1\nfeatures:\n  - { name: a, aggregate: amount }\n  - { name: b, aggregate: expression, of: '${value}' }`,
           'f.yaml',
         ),
         1_000,
