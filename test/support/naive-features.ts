@@ -172,6 +172,8 @@ function value(
     }
     case 'difference':
       return done[feature.operands[0]!]! - done[feature.operands[1]!]!;
+    case 'expression':
+      throw new Error('expressions have an oracle of their own');
   }
 }
 
