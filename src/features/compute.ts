@@ -145,7 +145,7 @@ const AGGREGATE = {
 } as const satisfies Record<Aggregate, number>;
 
 /** Of kept values: `sum`, `mean`, `min`, `max` of an earlier feature. */
-const OF_KEPT = 31;
+const OF_KEPT = 32;
 
 function programOf({ steps, entities, kept }: Plan): Program {
   const column = (of: (step: Step, k: number) => number): Int32Array => Int32Array.from(steps, of);
