@@ -13,7 +13,15 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compareWithExpected, EXPECTED_ERROR_MAX } from './detection/expected.mjs';
 import { exportFeatures } from './detection/export-run.mjs';
-import { BASELINE_MODELS, DELAYS_D, PUBLISHED, RICH_MODELS, TRAIN_STARTS } from './detection/plans.mjs';
+import {
+  BASELINE_MODELS,
+  BASELINE_WITHOUT,
+  DELAYS_D,
+  PUBLISHED,
+  RICH_MODELS,
+  RICH_WITHOUT,
+  TRAIN_STARTS,
+} from './detection/plans.mjs';
 import { scoreFolds } from './detection/score.mjs';
 import { markdown, ofResult, overFolds, plain, spread } from './detection/table.mjs';
 import { ROOT } from './lib/build.mjs';
@@ -68,7 +76,7 @@ async function baseline() {
     );
     if (above > 0) complain(`${above} values are off by more than ${EXPECTED_ERROR_MAX}`);
   }
-  const results = await run(folder, { starts, models: BASELINE_MODELS });
+  const results = await run(folder, { starts, models: BASELINE_MODELS, without: BASELINE_WITHOUT });
   const published = isDeepEqual(starts, TRAIN_STARTS);
   const rows = [['model', `fold of ${starts[0]}`, `mean ± deviation of ${starts.length} folds`]];
   for (const { name } of BASELINE_MODELS) {
@@ -104,7 +112,7 @@ async function rich() {
   for (const days of delays) {
     const folder = join(work, `rich-${days}`);
     say(`${days} d: ${await exportFeatures({ data, catalogue: resolve(options.catalogue), delayDays: days, folder })}`);
-    const results = await run(folder, { starts, models: RICH_MODELS });
+    const results = await run(folder, { starts, models: RICH_MODELS, without: RICH_WITHOUT });
     for (const { name } of RICH_MODELS) {
       const own = results.filter((result) => result.model === name);
       rows.push([`${days} d`, name, plain(ofResult(own[0])), spread(overFolds(own))]);

@@ -9,7 +9,7 @@ export async function exportFeatures({ data, catalogue, delayDays, folder }) {
   mkdirSync(folder, { recursive: true });
   const mapping = join(folder, 'mapping.yaml');
   writeFileSync(mapping, mappingWithDelay(delayDays));
-  const inputs = ['--in', data.join(','), '--mapping', mapping, '--catalogue', catalogue];
+  const inputs = ['--in', data.join(','), '--mapping', mapping, '--catalogue-file', catalogue];
   return (await runNode([MAIN, 'export-features', ...inputs, '--out', folder])).trim();
 }
 

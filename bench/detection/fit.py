@@ -2,7 +2,8 @@
 
     python fit.py FEATURES PLAN.json OUT
 
-PLAN: {"starts": ["2018-07-25", ...], "models": [{"name", "kind", "fit": {options of FitOptions}}, ...]}
+PLAN: {"starts": ["2018-07-25", ...], "without": [features that are not trained on],
+       "models": [{"name", "kind", "fit": {options of FitOptions}, "monotone": {feature: 1 or -1}}, ...]}
 OUT/<start>/rows.i64 positions of the test rows; OUT/<start>/rows.f32 their features, row-major;
 OUT/<start>/<model>/ as the trainer writes it; OUT/folds.json sizes.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +41,7 @@ def main(features: Path, plan: dict, out: Path) -> None:
         folder.features[fold.test].astype("<f4").tofile(place / "rows.f32")
         folds.append({"start": start} | sizes(folder, fold))
         for model in plan["models"]:
-            fit_one(folder, fold, model, place / model["name"], start)
+            fit_one(folder, fold, model, plan["without"], place / model["name"], start)
             print(f"{start} {model['name']} trained", flush=True)
     (out / "folds.json").write_text(json.dumps(folds), encoding="utf-8")
 
@@ -57,17 +59,31 @@ def sizes(folder: FeatureFolder, fold: Fold) -> dict:
     }
 
 
-def fit_one(folder: FeatureFolder, fold: Fold, model: dict, out: Path, start: str) -> None:
-    rows, label = folder.features[fold.train], folder.label[fold.train]
+def options_of(model: dict, names: list[str]) -> FitOptions:
+    """`monotone` by name: a feature that is not there is a mistake of the plan. Raises ValueError."""
     options = FitOptions(**model["fit"])
-    fitted = fit(model["kind"], Sample(rows, label), None, folder.feature_names, options)
+    monotone = model.get("monotone", {})
+    unknown = sorted(set(monotone) - set(names))
+    if unknown:
+        raise ValueError(f"{model['name']}: monotone names {', '.join(unknown)}, which no feature is called")
+    if not monotone:
+        return options
+    return replace(options, params=options.params | {"monotone_constraints": [monotone.get(name, 0) for name in names]})
+
+
+def fit_one(folder: FeatureFolder, fold: Fold, model: dict, without: list[str], out: Path, start: str) -> None:
+    columns = [place for place, name in enumerate(folder.feature_names) if name not in without]
+    names = [folder.feature_names[place] for place in columns]
+    rows, label = np.ascontiguousarray(folder.features[fold.train][:, columns]), folder.label[fold.train]
+    options = options_of(model, names)
+    fitted = fit(model["kind"], Sample(rows, label), None, names, options)
     session = open_session(fitted.onnx)
     parity = check_parity(fitted, session, rows, PARITY_ROWS, options.seed)
     raw = score(session, rows)
     vectors = pick_vectors(rows, raw, edge_rows(fitted.edges, rows, 64, options.seed + 2))
     time = folder.event_time_ms[fold.train]
     manifest = {
-        "features": folder.feature_names,
+        "features": names,
         "input": {"tensor": INPUT_NAME},
         "output": {"tensor": OUTPUT_NAME, "column": 0},
         "thresholds": THRESHOLDS,

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from '../lib/build.mjs';
 
-/** Writes OUT/<start>/<model>.f64. */
+/** Writes OUT/<start>/<model>.f64. @param features names of the columns of rows.f32: a model may read some of them */
 export async function scoreFolds({ starts, models }, features, out) {
   const { loadScorer } = await load('model/onnx-scorer');
   for (const start of starts) {
@@ -14,11 +14,20 @@ export async function scoreFolds({ starts, models }, features, out) {
       const scorer = await loadScorer(join(out, start, name), features);
       try {
         const scores = new Float64Array(count);
-        await scorer.score(rows, count, scores);
+        await scorer.score(columnsOf(rows, features.length, scorer.columns), count, scores);
         writeFileSync(join(out, start, `${name}.f64`), new Uint8Array(scores.buffer));
       } finally {
         await scorer.close();
       }
     }
   }
+}
+
+function columnsOf(rows, width, columns) {
+  const count = rows.length / width;
+  const own = new Float32Array(count * columns.length);
+  for (let row = 0, at = 0; row < count; row++) {
+    for (const column of columns) own[at++] = rows[row * width + column];
+  }
+  return own;
 }

@@ -61,7 +61,7 @@ features:
     since: { label: fraud, amount_ratio: { not: { over: 1.5 } } }
   - name: p_active
     aggregate: expression
-    value: 'max(0.0, min(1.0, (864000.0 - since_third) / (usual - since_third + 1.0)))'
+    of: 'max(0.0, min(1.0, (864000.0 - since_third) / (usual - since_third + 1.0)))'
   - { name: is_busy, aggregate: expression, of: 'pace >= 2.0 && high_7d > 0.0' }
   - { name: ratio_root, aggregate: expression, of: 'amount_ratio > 1.0 ? amount_ratio : 1.0' }
   - { name: busy_ratio, aggregate: count, window: 7d, current: exclude, where: { ratio_root: { over: 1.2, at_most: 3 } } }
