@@ -4,7 +4,7 @@ import { FraudstreamError } from '../domain/errors.ts';
 import type { Label } from '../domain/transaction.ts';
 import { type AvroScan, compileAvroScan } from './avro-scan.ts';
 import type { SchemaEntry, SchemaLookup } from './schema-lookup.ts';
-import { compileType, type ContractName, SCHEMA_TEXTS, SCHEMA_TYPES } from './schemas.ts';
+import { compileType, type ContractName, SCHEMA_TYPES, writerSchemas } from './schemas.ts';
 import { readSchemaId, WIRE_HEADER_BYTES } from './wire-format.ts';
 
 /** Reads what fraudstream writes: for the commands and for tests, not for the path of every payment. */
@@ -42,10 +42,10 @@ const READERS_MAX = 256;
 
 function createContractDecoder<T>(contract: ContractName, registry: SchemaLookup | null): ContractDecoder<T> {
   if (registry === null) {
-    const reader = compileReader(contract, SCHEMA_TEXTS[contract], null);
+    const [newest, ...older] = writerSchemas(contract).map((text) => compileReader(contract, text, null));
     return {
       async prepare() {},
-      decode: (value) => decodeWith<T>(reader, present(value), 0),
+      decode: (value) => decodeBare<T>(newest!, older, present(value)),
     };
   }
   const readers = new Map<number, Reader>();
@@ -74,6 +74,22 @@ function createContractDecoder<T>(contract: ContractName, registry: SchemaLookup
       return decodeWith<T>(reader, bytes, WIRE_HEADER_BYTES);
     },
   };
+}
+
+/** An older record ends where a newer one would go on. */
+function decodeBare<T>(newest: Reader, older: readonly Reader[], bytes: Buffer): T {
+  try {
+    return decodeWith<T>(newest, bytes, 0);
+  } catch (thrown) {
+    for (const reader of older) {
+      try {
+        return decodeWith<T>(reader, bytes, 0);
+      } catch {
+        // the newest one says what is wrong
+      }
+    }
+    throw thrown;
+  }
 }
 
 function present(value: Buffer | null): Buffer {

@@ -11,6 +11,20 @@ export const SCHEMA_TEXTS = {
   label: read('label'),
 } as const;
 
+/** Fields that were added at the end of a contract, the newest first: bare Avro names no schema, and older records lie in topics. */
+const ADDED: Partial<Record<keyof typeof SCHEMA_TEXTS, readonly string[]>> = { flagged: ['explanation'] };
+
+/** The writer schemas that bare Avro of this contract may have, the newest first. */
+export function writerSchemas(contract: ContractName): string[] {
+  const schema = JSON.parse(SCHEMA_TEXTS[contract]) as { fields: { name: string }[] };
+  const texts: string[] = [SCHEMA_TEXTS[contract]];
+  for (const added of ADDED[contract] ?? []) {
+    schema.fields = schema.fields.filter(({ name }) => name !== added);
+    texts.push(JSON.stringify(schema));
+  }
+  return texts;
+}
+
 export type ContractName = keyof typeof SCHEMA_TEXTS;
 
 /** avsc's own longs stop short of 2^53 - 1, and misread what is below -2^52; these are exact. */

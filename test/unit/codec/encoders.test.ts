@@ -7,7 +7,7 @@ import {
 } from '../../../src/codec/decision-decoder.ts';
 import { createDecisionEncoder } from '../../../src/codec/decision-encoder.ts';
 import type { SchemaLookup } from '../../../src/codec/schema-lookup.ts';
-import { SCHEMA_TEXTS, SCHEMA_TYPES } from '../../../src/codec/schemas.ts';
+import { compileType, SCHEMA_TEXTS, SCHEMA_TYPES, writerSchemas } from '../../../src/codec/schemas.ts';
 import { createLabelEncoder, createTransactionEncoder } from '../../../src/codec/transaction-encoder.ts';
 import { codeOf, sampleDecision, sampleFlagged, sampleLabel, sampleTransaction, wire } from './sample.ts';
 
@@ -67,6 +67,16 @@ describe('decoders of outputs', () => {
     );
     expect(createFlaggedDecoder(null).decode(decisions.encodeFlagged(sampleFlagged()))).toStrictEqual(sampleFlagged());
     expect(createLabelDecoder(null).decode(labels.encode(sampleLabel()))).toStrictEqual(sampleLabel());
+  });
+
+  it('reads flagged payments of before a field was added, which lie in topics without a schema', () => {
+    const older = writerSchemas('flagged').at(-1)!;
+    const { explanation, ...rest } = sampleFlagged();
+    expect(older).not.toContain('explanation');
+    const bytes = compileType(older).toBuffer(rest);
+    expect(createFlaggedDecoder(null).decode(bytes)).toStrictEqual({ ...rest, explanation: null });
+    expect(codeOf(() => createFlaggedDecoder(null).decode(bytes.subarray(0, -1)))).toBe('FS_AVRO_TRUNCATED');
+    expect(explanation).toBeDefined();
   });
 
   it('refuse bad input with a code', () => {
