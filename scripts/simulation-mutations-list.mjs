@@ -5,6 +5,8 @@ const takeover = 'src/pipeline/takeover.ts';
 const checkpoint = 'src/pipeline/checkpoint.ts';
 const attempts = 'src/pipeline/attempts.ts';
 const engine = 'src/pipeline/engine.ts';
+const measurer = 'src/pipeline/event-measurer.ts';
+const deciding = 'src/pipeline/deciding.ts';
 const kinds = 'src/pipeline/event-kind.ts';
 const producer = 'src/delivery/transactional-producer.ts';
 const publisher = 'src/delivery/publisher.ts';
@@ -97,8 +99,8 @@ export const MUTATIONS = [
   ]),
   mutation('an error of the offset commit is swallowed', [
     producer,
-    '    await requests.commitOffset(transaction, group, position);\n',
-    '    await requests.commitOffset(transaction, group, position).catch(() => undefined);\n',
+    '    await this.unlessBusy(() => requests.commitOffset(transaction, group, position), signal);\n',
+    '    await this.unlessBusy(() => requests.commitOffset(transaction, group, position), signal).catch(() => undefined);\n',
   ]),
   mutation('dead letters are left out of the transaction', [
     publisher,
@@ -123,8 +125,8 @@ export const MUTATIONS = [
   ]),
   mutation('no position means new, whatever was put out', [
     acquisition,
-    'if (state.watermark !== null || decided >= 0 || !output.untouched) {',
-    'if (state.watermark !== null) {',
+    'if (folded >= 0 || decided >= 0 || !output.untouched) {',
+    'if (folded >= 0) {',
   ]),
   mutation('an added partition is taken for a new one', [
     facts,
@@ -156,11 +158,19 @@ export const MUTATIONS = [
     '  if (mark.delivery === delivery) return;\n',
     '  if (mark.delivery === delivery || facts.committed !== null) return;\n',
   ]),
-  mutation('the output is not asked as a witness', [
-    acquisition,
-    '    checkOutput(facts, position, options.delivery, warnings);\n',
-    '    if (position.offset < 0) checkOutput(facts, position, options.delivery, warnings);\n',
-  ]),
+  mutation(
+    'the output is not asked as a witness',
+    [
+      acquisition,
+      '    checkOutputReach(facts, position, options.delivery);\n',
+      '    if (position.offset < 0) checkOutputReach(facts, position, options.delivery);\n',
+    ],
+    [
+      acquisition,
+      '    checkOutputEnd(facts, position, warnings);\n',
+      '    if (position.offset < 0) checkOutputEnd(facts, position, warnings);\n',
+    ],
+  ),
   mutation('lost output is not noticed', [
     acquisition,
     '  if (output.lastDecision < lastDecision) {',
@@ -188,8 +198,13 @@ export const MUTATIONS = [
   ]),
   mutation('state ahead of the position is accepted', [
     acquisition,
-    '  if (watermark > position.offset) {',
-    '  if (watermark > position.offset && position.offset < 0) {',
+    '  if (reach <= offset) return;',
+    '  if (reach <= offset || offset >= 0) return;',
+  ]),
+  mutation('how far a flush goes that has begun is not asked', [
+    acquisition,
+    '  return Math.max(watermark ?? -1, flushing ?? -1);',
+    '  return Math.max(watermark ?? -1, Math.min(flushing ?? -1, -1));',
   ]),
   // The silent fold
   mutation('the silent fold is missing', [
@@ -213,9 +228,9 @@ export const MUTATIONS = [
     'while (silent < records.length && records[silent]!.offset <= decideFrom) silent++;',
   ]),
   mutation('late and repeated payments are folded in the silent fold', [
-    engine,
-    'if (isFolded(one.kind) && entry.history.fold(this.event))',
-    'if (entry.history.fold(this.event))',
+    measurer,
+    '    if (!isFolded(one.kind) && !again) return;\n',
+    '    if (again && plan.kept.length > 1_000) return;\n',
   ]),
   mutation('the record behind the last one that a history holds is taken for known', [
     kinds,
@@ -224,7 +239,7 @@ export const MUTATIONS = [
   ]),
   mutation('incomplete histories are taken for complete after retention', [
     acquisition,
-    'return { watermark: null, readFrom, knownSinceMs: readFrom === 0 ? 0 : null, rebuilt };',
+    'return { watermark: null, readFrom, knownSinceMs: readFrom === 0 && position.origin === 0 ? 0 : null, rebuilt };',
     'return { watermark: null, readFrom, knownSinceMs: 0, rebuilt };',
   ]),
   // State in memory and in the store
@@ -258,11 +273,11 @@ export const MUTATIONS = [
     "    if (step === 'whole' || step === 'last') {",
     "    if (step === 'whole' || step === 'first') {",
   ]),
-  mutation('slices of two flushes may mix', [
-    redis,
-    "    else if (step !== 'whole') {",
-    "    else if (step !== 'whole' && slice < 0) {",
-  ]),
+  mutation(
+    'slices of two flushes may mix',
+    [redis, 'if (!seen.startsWith(token))', 'if (slice < 0 && !seen.startsWith(token))'],
+    [redis, "if (step === 'last' && seen.length", "if (step === 'last' && slice < 0 && seen.length"],
+  ),
   mutation('lost slices of a flush are not missed', [
     redis,
     "if (step === 'last' && seen.length - token.length !== slice - 1)",
@@ -291,9 +306,9 @@ export const MUTATIONS = [
   ]),
   mutation('a refused flush is swallowed', [checkpoint, '    } else this.broken = error;\n', '    }\n']),
   mutation('decisions are made without history while the store is away', [
-    worker,
-    "if (!away || this.options.onUnavailable === 'stop') throw thrown;",
-    'if (!away) throw thrown;',
+    deciding,
+    "!== 'FS_STATE_UNAVAILABLE' || this.isStopped) throw thrown;",
+    "!== 'FS_STATE_UNAVAILABLE') throw thrown;",
   ]),
   // The input
   mutation(
