@@ -22,10 +22,7 @@ export class LabelTimeline implements LabelFeed {
   }
 
   /** null when no feature asks for verdicts. Throws FS_FILE_INVALID when a verdict cannot be read. */
-  static async read(
-    { paths, mapped }: LabelInput,
-    plan: Plan,
-  ): Promise<LabelTimeline | null> {
+  static async read({ paths, mapped }: LabelInput, plan: Plan): Promise<LabelTimeline | null> {
     if (paths.length === 0 || plan.entities.every(({ layout }) => layout.labelFilters === 0)) return null;
     const labels: DueLabel[] = [];
     const keys = new Keys(plan);

@@ -76,7 +76,13 @@ function modelCardPage(): string {
 }
 
 function ofText(of: ReturnType<typeof ruleOf>['of']): string {
-  const texts = { none: '', field: 'a field', features: 'two earlier features', kept: '(an earlier feature)', expression: 'an expression' };
+  const texts = {
+    none: '',
+    field: 'a field',
+    features: 'two earlier features',
+    kept: '(an earlier feature)',
+    expression: 'an expression',
+  };
   return texts[of];
 }
 

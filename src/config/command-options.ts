@@ -42,7 +42,8 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description: 'files with labels, for the label column; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
+    description:
+      'files with labels, for the label column; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
     commands: ['export-features'],
   },
   'export-features.out': {

@@ -21,7 +21,9 @@ function formulaText(plan: Plan, feature: FeatureDeclaration): string {
   const operands =
     feature.expression !== null
       ? `: \`${feature.expression.compiled.text}\``
-      : feature.operands.length === 0 ? '' : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
+      : feature.operands.length === 0
+        ? ''
+        : `: ${feature.operands.map((k) => `\`${plan.names[k]}\``).join(', ')}`;
   const where = feature.where.map(conditionText).join(' and ');
   const among = feature.among.map(conditionText).join(' and ');
   const filters = `${where === '' ? '' : ` where \`${where}\``}${among === '' ? '' : ` ${ruleOf(feature.aggregate).among ?? ''} \`${among}\``}`;
