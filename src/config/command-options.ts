@@ -26,8 +26,7 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description:
-      'files with labels, to report precision and recall; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
+    description: 'files with labels, for precision, recall and features over verdicts; not set: those of --mapping',
     commands: ['replay'],
   },
   'export-features.in': {
@@ -42,8 +41,7 @@ export const COMMAND_OPTIONS = {
     type: 'list',
     default: '',
     flag: '--labels',
-    description:
-      'files with labels, for the label column; features over verdicts see each from its labelled_at on; not set: those that --mapping finds',
+    description: 'files with labels, for the label column and features over verdicts; not set: those of --mapping',
     commands: ['export-features'],
   },
   'export-features.out': {

@@ -5,15 +5,13 @@ import type { Measures } from '../state/measures.ts';
 import type { Aggregate } from './catalogue.ts';
 import { distanceKm } from './distance.ts';
 import type { Step } from './entity-plan.ts';
-import { valueOf, type FeatureExpression, type FeatureRow } from './feature-expression.ts';
+import { valueOf, type FeatureExpression } from './feature-expression.ts';
 import type { Plan } from './plan.ts';
 
 const DAY_MS = 86_400_000;
 /** two payments nearer than this say nothing about speed: clocks and coordinates are not that good */
 const SPEED_KM_MIN = 1;
 
-/** what expressions read: one for all, since nothing is computed beside it */
-const row: FeatureRow = { values: new Float64Array(0), at: 0 };
 const withCurrent = new Float64Array(MEASURE.stride);
 
 /** The steps of a plan as numbers, column by column: the loop below runs them for every payment. */
@@ -271,9 +269,7 @@ function compute(p: Program, k: number, event: EventView, m: Measures, out: Floa
     case AGGREGATE.difference:
       return out[base + p.operandA[k]!]! - out[base + p.operandB[k]!]!;
     case AGGREGATE.expression:
-      row.values = out;
-      row.at = base;
-      return valueOf(p.expressions[k]!, row);
+      return valueOf(p.expressions[k]!, out, base);
   }
 }
 

@@ -19,7 +19,8 @@ export interface FeatureExpression {
  * @param names of the features above, '' for one that has problems
  * @returns in words what is wrong with it, when something is
  */
-export function compileFeatureExpression(text: string, names: readonly string[]): FeatureExpression | string {
+export function compileFeatureExpression(text: unknown, names: readonly string[]): FeatureExpression | string {
+  if (typeof text !== 'string') return '"of" must be an expression in quotes';
   const scope = new Map<string, Declared<FeatureRow>>();
   names.forEach((name, index) => {
     if (name === '') return;
@@ -37,8 +38,13 @@ export function compileFeatureExpression(text: string, names: readonly string[])
   return { compiled, operands };
 }
 
-/** NaN for null; 1 and 0 for true and false. */
-export function valueOf(expression: FeatureExpression, row: FeatureRow): number {
+/** what expressions read: one for all, since nothing is computed beside it */
+const row: FeatureRow = { values: new Float64Array(0), at: 0 };
+
+/** NaN for null; 1 and 0 for true and false. The features stand in `values` from `at` on. */
+export function valueOf(expression: FeatureExpression, values: Float64Array, at: number): number {
+  row.values = values;
+  row.at = at;
   const value = expression.compiled.evaluate(row);
   if (typeof value === 'number') return value;
   return typeof value === 'boolean' ? Number(value) : NaN;

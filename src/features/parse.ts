@@ -267,11 +267,7 @@ class CatalogueParser {
   }
 
   private expression(field: YamlField | undefined, name: string, line: number): FeatureExpression | null {
-    const text = this.yaml.scalar(field);
-    const compiled =
-      typeof text === 'string'
-        ? compileFeatureExpression(text, this.earlier.names)
-        : '"of" must be an expression in quotes';
+    const compiled = compileFeatureExpression(this.yaml.scalar(field), this.earlier.names);
     if (typeof compiled !== 'string') return compiled;
     this.yaml.problem(field?.line ?? line, `${name}: ${compiled}`);
     return null;
