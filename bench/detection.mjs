@@ -2,7 +2,7 @@
 // published, and what does a richer catalogue bring at which delay of verdicts?
 //
 //   npm run bench:detection -- --data FILE [--data FILE …] [--train-starts DATE,…] [--delays 7,3,1,0] [--expected FILE]
-//                              [--catalogue FILE] [--skip-baseline] [--out FILE]
+//                              [--catalogue-file FILE] [--skip-baseline] [--out FILE]
 //
 // FILE has the columns id,t,customer,terminal,cents,fraud (bench/detection/mapping.yaml) and may be gzipped; several are read in
 // order. The fold of a start S trains on [S, S + 7 d) and is tested on [S + 14 d, S + 21 d), whatever the delay: a shorter delay
@@ -37,7 +37,7 @@ const { values: options } = parseArgs({
     'train-starts': { type: 'string', default: TRAIN_STARTS.join(',') },
     delays: { type: 'string', default: DELAYS_D.join(',') },
     expected: { type: 'string' },
-    catalogue: { type: 'string', default: join(HERE, 'rich.yaml') },
+    'catalogue-file': { type: 'string', default: join(HERE, 'rich.yaml') },
     'skip-baseline': { type: 'boolean', default: false },
     out: { type: 'string' },
   },
@@ -111,7 +111,7 @@ async function rich() {
   say(`## Rich catalogue\n`);
   for (const days of delays) {
     const folder = join(work, `rich-${days}`);
-    say(`${days} d: ${await exportFeatures({ data, catalogue: resolve(options.catalogue), delayDays: days, folder })}`);
+    say(`${days} d: ${await exportFeatures({ data, catalogue: resolve(options['catalogue-file']), delayDays: days, folder })}`);
     const results = await run(folder, { starts, models: RICH_MODELS, without: RICH_WITHOUT });
     for (const { name } of RICH_MODELS) {
       const own = results.filter((result) => result.model === name);
