@@ -1,4 +1,5 @@
 import type { Step } from '../features/entity-plan.ts';
+import { explainedFrom } from '../state/explained.ts';
 import type { UserHistory } from '../state/history.ts';
 
 /** Earlier payments that say what is usual. Bounds the cost of a flagged event. */
@@ -28,7 +29,7 @@ export function usualOf(
   // What verdicts were known then is not known any more; the windows below are of amounts.
   if (step.labelled || step.kept >= 0) return null;
   const rows = history.rows;
-  const oldest = Math.max(history.detailStart, rows.upperBound(sinceMs));
+  const oldest = Math.max(explainedFrom(history, beforeOffset), rows.upperBound(sinceMs));
   const values: number[] = [];
   const window = windowed ? new SlidingWindow(step, history, row, oldest, beforeOffset) : null;
   for (let k = row - 1; k >= oldest && values.length < SAMPLE; k--) {

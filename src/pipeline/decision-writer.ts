@@ -10,6 +10,7 @@ import type { Transaction } from '../domain/transaction.ts';
 import { describeDuration } from '../features/duration.ts';
 import type { Plan } from '../features/plan.ts';
 import type { Scorer } from '../model/scorer.ts';
+import { explainedFrom } from '../state/explained.ts';
 import type { OutputRecord } from '../transport/record.ts';
 import { KIND } from './event-kind.ts';
 import type { BatchReport } from './report.ts';
@@ -170,9 +171,10 @@ export class DecisionWriter {
     });
     const history: FlaggedTransaction['history'] = [];
     const sinceMs = one.transaction.event_time - this.plan.layout.lookbackMs;
-    const rows = one.entry?.history.rows;
-    if (rows) {
-      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= one.entry!.history.detailStart; row--) {
+    if (one.entry !== null) {
+      const { rows } = one.entry.history;
+      const oldest = explainedFrom(one.entry.history, one.seenBefore);
+      for (let row = rows.upperBound(one.transaction.event_time) - 1; row >= oldest; row--) {
         if (history.length >= LIMITS.historyEntriesMax || rows.timeMs(row) <= sinceMs) break;
         if (rows.offset(row) >= one.seenBefore) continue;
         history.push({

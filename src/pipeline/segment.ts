@@ -1,8 +1,6 @@
 import type { CacheEntry } from '../state/cache.ts';
+import { foldedMeanwhileMax } from '../state/explained.ts';
 import type { Layout } from '../state/layout.ts';
-
-/** of one user: with what explains a payment it stays well within the rows with details */
-const USER_EVENTS_MAX = 512;
 
 /**
  * The part of a batch that is measured before it is scored. It ends before an event that would make its user's history drop
@@ -12,10 +10,12 @@ const USER_EVENTS_MAX = 512;
 export class Segment {
   /** how far behind the longest window rows are kept, ms */
   private readonly slackMs: number;
+  private readonly userEventsMax: number;
   private id = 0;
 
   constructor(layout: Layout) {
     this.slackMs = layout.horizonMs - layout.lookbackMs;
+    this.userEventsMax = foldedMeanwhileMax(layout);
   }
 
   begin(): void {
@@ -30,7 +30,7 @@ export class Segment {
       entry.segmentEvents = 1;
       return true;
     }
-    if (eventMs - entry.segmentFirstMs > this.slackMs || entry.segmentEvents >= USER_EVENTS_MAX) return false;
+    if (eventMs - entry.segmentFirstMs > this.slackMs || entry.segmentEvents >= this.userEventsMax) return false;
     entry.segmentEvents++;
     if (eventMs < entry.segmentFirstMs) entry.segmentFirstMs = eventMs;
     return true;

@@ -289,6 +289,6 @@ function newRows(layout: Layout): Rows {
 }
 
 /** Rows with details refer to at most three quarters of the dictionary: there is always something to forget. */
-function detailRowsMax(fieldCount: number): number {
+export function detailRowsMax(fieldCount: number): number {
   return Math.min(LIMITS.detailRowsMax, Math.floor((LIMITS.dictionaryEntriesMax * 0.75) / Math.max(1, fieldCount)));
 }

@@ -73,6 +73,15 @@ describe('reasons', () => {
     expect(reasonsOf([COUNT], [...calm, ...busy], null, meanwhile)).toEqual(alone);
   });
 
+  it('of a late payment of a busy user do not depend on them either, though details are dropped', () => {
+    const busy = Array.from({ length: 2_100 }, (_, k) => ({ minutes: 9_000 + k / 600 }));
+    const meanwhile = Array.from({ length: 500 }, (_, k) => ({ minutes: 9_010 + k / 600 }));
+    for (const place of [62.5, 400.5, 700.5]) {
+      const late = { minutes: 9_000 + place / 600 };
+      expect(reasonsOf([COUNT], [...busy, late], null, meanwhile)).toEqual(reasonsOf([COUNT], [...busy, late]));
+    }
+  });
+
   it('say the value and what is usual for this user', () => {
     const [reason] = reasonsOf([COUNT], [...calm, ...burst]);
     expect(reason).toEqual({
