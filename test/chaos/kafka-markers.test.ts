@@ -71,6 +71,20 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
     return { committed: (await ledger.read('in', of))?.offset ?? 0, values };
   };
 
+  /** As an owner does who knows that so many commits were acknowledged. @returns how many there were */
+  const takeOver = async (producer: TransactionalProducer, of: number, acknowledged: number): Promise<number> => {
+    await producer.fence(CALM);
+    const before = await look(of);
+    const shown = Math.max(before.committed, before.values.length, acknowledged);
+    const place = { topic: 'out', partition: of };
+    if (before.committed < shown || before.values.length < shown) {
+      await producer.settle([place], true, CALM);
+      await producer.fence(CALM);
+    }
+    await producer.settle([place], false, CALM);
+    return shown;
+  };
+
   beforeAll(async () => {
     server = await startKafka();
     connect();
@@ -110,15 +124,7 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
       const due = acknowledged[of]!;
       expect(due).toBeGreaterThanOrEqual(5);
       const producer = producerOf(of);
-      await producer.fence(CALM);
-      const before = await look(of);
-      const shown = Math.max(before.committed, before.values.length, due);
-      const place = { topic: 'out', partition: of };
-      if (before.committed < shown || before.values.length < shown) {
-        await producer.settle([place], true, CALM);
-        await producer.fence(CALM);
-      }
-      await producer.settle([place], false, CALM);
+      const shown = await takeOver(producer, of, due);
       await committing(producer, of, shown);
       await producer.fence(CALM);
       const { committed, values } = await look(of);
@@ -127,6 +133,45 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
         committed: shown + 1,
         values: Array.from({ length: shown + 1 }, (_, k) => k),
       });
+    }
+  });
+
+  it('owners that live on and had nothing to do make their last commit visible, and go on under the same identity', async () => {
+    let running = true;
+    const acknowledged = await Promise.all(
+      Array.from({ length: PRODUCERS }, async (_, of) => (await look(of)).committed),
+    );
+    const producers = acknowledged.map((_, of) => producerOf(of));
+    const resting = new Set<number>();
+    const loops = producers.map(async (producer, of) => {
+      await producer.fence(CALM);
+      await producer.settle([{ topic: 'out', partition: of }], false, CALM);
+      try {
+        for (; running; acknowledged[of]!++) await committing(producer, of, acknowledged[of]!);
+        resting.add(of);
+      } catch {
+        // had something to do: it takes over anew
+      }
+    });
+    await sleep(2_000);
+    running = false;
+    await sleep(4);
+    await server.kill9();
+    await Promise.all(loops);
+    await server.restart();
+    expect(resting.size).toBeGreaterThan(0);
+    for (const [of, producer] of producers.entries()) {
+      if (!resting.has(of)) {
+        await takeOver(producer, of, acknowledged[of]!);
+        continue;
+      }
+      expect({ of, isSteady: producer.isSteady }).toEqual({ of, isSteady: false });
+      if (of % 2 === 0) await producer.mend(CALM);
+      const due = acknowledged[of]! + 1;
+      await committing(producer, of, due - 1);
+      expect(producer.isSteady).toBe(true);
+      const expected = { of, committed: due, values: Array.from({ length: due }, (_, k) => k) };
+      await expect.poll(async () => ({ of, ...(await look(of)) }), { timeout: 10_000 }).toEqual(expected);
     }
   });
 
