@@ -156,7 +156,8 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
     });
     await sleep(2_000);
     running = false;
-    await sleep(8);
+    // those that have ended by then rest behind a fresh acknowledgement
+    for (let waits = 0; resting.size < PRODUCERS / 4 && waits < 5_000; waits++) await sleep(1);
     const killed = server.kill9();
     const rested = [...resting];
     await killed;
