@@ -184,7 +184,7 @@ export class TransactionalProducer {
     signal: AbortSignal,
   ): Promise<void> {
     const { requests, clock, pause } = this.ports;
-    let unanswered: unknown = null;
+    let unanswered: FraudstreamError | null = null;
     for (let awayMs = AWAY_MS_MIN; ; awayMs = Math.min(AWAY_MS_MAX, awayMs * 2)) {
       let ending = false;
       try {
@@ -193,7 +193,7 @@ export class TransactionalProducer {
         await requests.end(transaction, commit);
         break;
       } catch (thrown) {
-        if (ending) unanswered = thrown;
+        if (ending) unanswered = toFraudstreamError(thrown);
         if (!isAway(thrown) || signal.aborted || clock.monotonicMs() >= deadlineMs) throw thrown;
         await pause(awayMs, signal);
         if (signal.aborted) throw thrown;
