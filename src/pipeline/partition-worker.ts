@@ -180,18 +180,10 @@ export class PartitionWorker {
   private async keepAlive(isSteady: boolean): Promise<void> {
     try {
       if (isSteady) await this.publish([], this.position!);
-      else await this.mend();
-    } catch {
-      this.position = null;
-    }
-  }
-
-  private async mend(): Promise<void> {
-    try {
-      await this.ports.publisher.mend(this.input.signal);
+      else await this.ports.publisher.mend(this.input.signal);
     } catch (thrown) {
-      this.ports.observer.failed(toFraudstreamError(thrown).code);
-      throw thrown;
+      if (!isSteady) this.ports.observer.failed(toFraudstreamError(thrown).code);
+      this.position = null;
     }
   }
 
