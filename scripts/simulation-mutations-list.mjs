@@ -40,11 +40,15 @@ export const MUTATIONS = [
   ),
   mutation(
     'abort and reuse: after an error the producer goes on, with its sequence rolled back',
-    [producer, '    await this.begin(transaction, (rounds', '    try {\n    await this.begin(transaction, (rounds'],
-    [producer, '    await requests.end(transaction, true);\n    this.identity = identity;\n', '    await requests.end(transaction, true);\n    this.identity = identity;\n    } catch (thrown) {\n      await requests.end(transaction, false);\n      for (const one of rounds.flat().reverse()) this.sequences.set(`${one.topic}/${one.partition}`, one.sequence);\n      this.identity = identity;\n      throw thrown;\n    }\n'], // prettier-ignore
     [
       producer,
-      '    this.identity = null;\n    const deadlineMs',
+      '    await this.beginSteadily(transaction, (rounds',
+      '    try {\n    await this.beginSteadily(transaction, (rounds',
+    ],
+    [producer, '    if (this.settled !== null) this.settled.commit = true;\n    this.identity = identity;\n', '    if (this.settled !== null) this.settled.commit = true;\n    this.identity = identity;\n    } catch (thrown) {\n      await requests.end(transaction, false);\n      for (const one of rounds.flat().reverse()) this.sequences.set(`${one.topic}/${one.partition}`, one.sequence);\n      this.identity = identity;\n      throw thrown;\n    }\n'], // prettier-ignore
+    [
+      producer,
+      '    this.identity = null;\n    this.settled = null;\n    const deadlineMs',
       '    if (this.identity !== null) return;\n    const deadlineMs',
     ],
   ),
@@ -58,6 +62,11 @@ export const MUTATIONS = [
     acquisition,
     'output.firstOpen < offset',
     'output.firstOpen < 0',
+  ]),
+  mutation('a broken connection to the coordinator is not noticed', [
+    producer,
+    'return this.settled === null || this.ports.requests.isSteady(this.options.transactionalId);',
+    'return this.settled === null || this.options.transactionalId.length > 0;',
   ]),
   mutation('flagged payments are no witness', [acquisition, ', output.lastFlagged ?? -1)', ')']),
   mutation('sequences are not counted anew after a fence', [producer, '        this.sequences.clear();\n', '']),

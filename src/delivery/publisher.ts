@@ -11,6 +11,10 @@ export interface Publisher {
   fence(signal: AbortSignal): Promise<void>;
   /** Ends what earlier owners left open wherever `publish` writes: see `TransactionalProducer.settle`. */
   settle(commit: boolean, signal: AbortSignal): Promise<void>;
+  /** False: what was published last may not be visible, nor become so, though it was acknowledged. See `mend`. */
+  readonly isSteady: boolean;
+  /** Makes what was published last visible. Needed of a partition that rests; `publish` sees to it by itself. Rejects as `publish` does. */
+  mend(signal: AbortSignal): Promise<void>;
   /**
    * Makes output and position durable, the position not before the output. Rejects when that is not so, or not known:
    * the partition must be acquired anew then.
@@ -45,6 +49,14 @@ export class ExactlyOncePublisher implements Publisher {
     return producer.settle(partitions, commit, signal);
   }
 
+  get isSteady(): boolean {
+    return this.ports.producer.isSteady;
+  }
+
+  mend(signal: AbortSignal): Promise<void> {
+    return this.ports.producer.mend(signal);
+  }
+
   async publish(outputs: readonly OutputRecord[], position: Position, signal: AbortSignal): Promise<void> {
     const { key, producer } = this.ports;
     const records: RecordTo[] = outputs.map((record) => ({ ...this.placeOf(record.stream, record.partition), record }));
@@ -76,6 +88,14 @@ export class AtLeastOncePublisher implements Publisher {
 
   settle(commit: boolean, signal: AbortSignal): Promise<void> {
     return this.ports.producer.settle([], commit, signal);
+  }
+
+  get isSteady(): boolean {
+    return this.ports.producer.isSteady;
+  }
+
+  mend(signal: AbortSignal): Promise<void> {
+    return this.ports.producer.mend(signal);
   }
 
   async publish(outputs: readonly OutputRecord[], position: Position, signal: AbortSignal): Promise<void> {

@@ -52,6 +52,8 @@ export class TransactionalProducer {
   /** next sequence number by topic and partition */
   private readonly sequences = new Map<string, number>();
   private records = 0;
+  /** what the last transaction of this identity was, and where the ones before ended too; null before `settle` */
+  private settled: { readonly partitions: readonly TopicPartition[]; commit: boolean } | null = null;
 
   constructor(ports: ProducerPorts, options: TransactionalProducerOptions) {
     this.ports = ports;
@@ -66,6 +68,7 @@ export class TransactionalProducer {
     const { requests, clock, pause } = this.ports;
     const { transactionalId, transactionTimeoutMs, fenceTimeoutMs } = this.options;
     this.identity = null;
+    this.settled = null;
     const deadlineMs = clock.monotonicMs() + fenceTimeoutMs;
     let awayMs = AWAY_MS_MIN;
     for (;;) {
@@ -104,29 +107,103 @@ export class TransactionalProducer {
     const { transactionalId, group } = this.options;
     const transaction: Transaction = { transactionalId, identity };
     const rounds = this.roundsOf(records);
-    await this.begin(transaction, (rounds[0] ?? []).map(placeOf), signal);
+    await this.beginSteadily(transaction, (rounds[0] ?? []).map(placeOf), signal);
     // One after the other: a broker that checks two requests of one transaction with its coordinator at the same time answers
     // the first with an error (AddPartitionsToTxnManager, KIP-890 part 1; NOT_ENOUGH_REPLICAS to old clients).
     for (const batches of rounds) await requests.produce(transaction, batches);
     await this.unlessBusy(() => requests.commitOffset(transaction, group, position), signal);
     await requests.end(transaction, true);
+    if (this.settled !== null) this.settled.commit = true;
     this.identity = identity;
   }
 
   /**
    * Writes an end marker to these partitions and to the group, and nothing else: whatever a transaction of this id left open
    * there ends with it. A coordinator can take a transaction for completed whose markers it never wrote (KAFKA-20734); the next
-   * commit would make that one visible with its own. Rejects as `commit` does.
+   * commit would make that one visible with its own. While Kafka is away it is tried again, as long as `fence` is: to give up
+   * between its requests would have the coordinator abort it, and with it what it was to commit. Rejects as `commit` does.
    */
   async settle(partitions: readonly TopicPartition[], commit: boolean, signal: AbortSignal): Promise<void> {
     const { identity } = this;
     if (identity === null) throw thrownAway();
     this.identity = null;
-    const { requests } = this.ports;
     const transaction: Transaction = { transactionalId: this.options.transactionalId, identity };
-    await this.begin(transaction, partitions, signal);
-    await requests.end(transaction, commit);
+    await this.endEmpty(transaction, partitions, commit, this.deadlineMs(), signal);
+    this.settled = { partitions, commit };
     this.identity = identity;
+  }
+
+  /** False: the markers of the last transaction may have been forgotten since it was acknowledged. Then `mend`, or `commit`. */
+  get isSteady(): boolean {
+    return this.settled === null || this.ports.requests.isSteady(this.options.transactionalId);
+  }
+
+  /**
+   * Ends the last transaction again, as it was ended before, wherever it may have written. All that this identity can have left
+   * open is that transaction: a later one was not begun. Rejects as `commit` does.
+   */
+  async mend(signal: AbortSignal): Promise<void> {
+    const { identity, settled } = this;
+    if (identity === null || settled === null) throw thrownAway();
+    await this.settle(settled.partitions, settled.commit, signal);
+  }
+
+  /**
+   * Until its first batch the transaction before can be mended, and is: when the coordinator may have died since it ended, or while
+   * this one begins. A coordinator that lives on begins none before it has written the markers of the one before.
+   */
+  private async beginSteadily(
+    transaction: Transaction,
+    partitions: readonly TopicPartition[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { settled } = this;
+    const deadlineMs = this.deadlineMs();
+    for (;;) {
+      if (this.isSteady) {
+        try {
+          await this.begin(transaction, partitions, signal);
+          if (this.isSteady) return;
+        } catch (thrown) {
+          if (settled === null || !isAway(thrown)) throw thrown;
+        }
+      }
+      await this.endEmpty(transaction, settled!.partitions, settled!.commit, deadlineMs, signal);
+    }
+  }
+
+  /**
+   * Tried again while Kafka is away. An end that was not answered may come late, and would end the next transaction of the same
+   * identity before its time: then this rejects, though it has ended.
+   */
+  private async endEmpty(
+    transaction: Transaction,
+    partitions: readonly TopicPartition[],
+    commit: boolean,
+    deadlineMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { requests, clock, pause } = this.ports;
+    let unanswered: FraudstreamError | null = null;
+    for (let awayMs = AWAY_MS_MIN; ; awayMs = Math.min(AWAY_MS_MAX, awayMs * 2)) {
+      let ending = false;
+      try {
+        await this.begin(transaction, partitions, signal);
+        ending = true;
+        await requests.end(transaction, commit);
+        break;
+      } catch (thrown) {
+        if (ending) unanswered = toFraudstreamError(thrown);
+        if (!isAway(thrown) || signal.aborted || clock.monotonicMs() >= deadlineMs) throw thrown;
+        await pause(awayMs, signal);
+        if (signal.aborted) throw thrown;
+      }
+    }
+    if (unanswered !== null) throw unanswered;
+  }
+
+  private deadlineMs(): number {
+    return this.ports.clock.monotonicMs() + this.options.fenceTimeoutMs;
   }
 
   private begin(transaction: Transaction, partitions: readonly TopicPartition[], signal: AbortSignal): Promise<void> {
@@ -187,6 +264,10 @@ export class TransactionalProducer {
 async function all(requests: readonly Promise<void>[]): Promise<void> {
   const outcomes = await Promise.allSettled(requests);
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+function isAway(thrown: unknown): boolean {
+  return toFraudstreamError(thrown).code === 'FS_KAFKA_UNAVAILABLE';
 }
 
 function thrownAway(): FraudstreamError {

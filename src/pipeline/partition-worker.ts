@@ -67,6 +67,7 @@ export class PartitionWorker {
     const { histories, log } = this.ports;
     const { input } = this;
     this.holdsState = false;
+    await this.keepingAlive;
     this.position = null;
     this.absence.over();
     await histories.settled();
@@ -120,7 +121,10 @@ export class PartitionWorker {
     }
   }
 
-  /** From a timer: state does not wait for the next batch to be flushed, and an idle partition is not forgotten. */
+  /**
+   * From a timer: state does not wait for the next batch to be flushed, an idle partition is not forgotten, nor do its readers wait
+   * for the markers of its last transaction.
+   */
   tick(): void {
     if (!this.holdsState || this.busy || this.absence.lasts) return;
     const failure = this.idleFailure();
@@ -131,10 +135,11 @@ export class PartitionWorker {
       return;
     }
     this.checkpoint.tick();
-    const nowMs = this.ports.clock.monotonicMs();
-    if (this.keepingAlive === null && nowMs - this.committedAtMs >= this.options.keepAliveMs) {
-      this.keepingAlive = this.keepAlive().finally(() => (this.keepingAlive = null));
-    }
+    if (this.keepingAlive !== null) return;
+    const isSteady = this.ports.publisher.isSteady;
+    const restsMs = this.ports.clock.monotonicMs() - this.committedAtMs;
+    if (isSteady && restsMs < this.options.keepAliveMs) return;
+    this.keepingAlive = this.keepAlive(isSteady).finally(() => (this.keepingAlive = null));
   }
 
   /**
@@ -170,10 +175,12 @@ export class PartitionWorker {
   }
 
   /** Never rejects: what comes next finds that there is no position any more. */
-  private async keepAlive(): Promise<void> {
+  private async keepAlive(isSteady: boolean): Promise<void> {
     try {
-      await this.publish([], this.position!);
-    } catch {
+      if (isSteady) await this.publish([], this.position!);
+      else await this.ports.publisher.mend(this.input.signal);
+    } catch (thrown) {
+      if (!isSteady) this.ports.observer.failed(toFraudstreamError(thrown).code);
       this.position = null;
     }
   }

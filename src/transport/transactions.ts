@@ -20,6 +20,11 @@ export interface TransactionRequests {
   produce(transaction: Transaction, batches: readonly ProduceBatch[]): Promise<void>;
   commitOffset(transaction: Transaction, group: string, position: OffsetToCommit): Promise<void>;
   end(transaction: Transaction, commit: boolean): Promise<void>;
+  /**
+   * The coordinator that answered the last `end` of this id, or its `init`, is known to have lived on since. False: it may have
+   * died, and with it the markers of what it acknowledged. A connection that was closed for want of use makes it false too.
+   */
+  isSteady(transactionalId: string): boolean;
 }
 
 export interface ProducerIdentity {

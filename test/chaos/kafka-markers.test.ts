@@ -71,6 +71,20 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
     return { committed: (await ledger.read('in', of))?.offset ?? 0, values };
   };
 
+  /** As an owner does who knows that so many commits were acknowledged. @returns how many there were */
+  const takeOver = async (producer: TransactionalProducer, of: number, acknowledged: number): Promise<number> => {
+    await producer.fence(CALM);
+    const before = await look(of);
+    const shown = Math.max(before.committed, before.values.length, acknowledged);
+    const place = { topic: 'out', partition: of };
+    if (before.committed < shown || before.values.length < shown) {
+      await producer.settle([place], true, CALM);
+      await producer.fence(CALM);
+    }
+    await producer.settle([place], false, CALM);
+    return shown;
+  };
+
   beforeAll(async () => {
     server = await startKafka();
     connect();
@@ -110,15 +124,7 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
       const due = acknowledged[of]!;
       expect(due).toBeGreaterThanOrEqual(5);
       const producer = producerOf(of);
-      await producer.fence(CALM);
-      const before = await look(of);
-      const shown = Math.max(before.committed, before.values.length, due);
-      const place = { topic: 'out', partition: of };
-      if (before.committed < shown || before.values.length < shown) {
-        await producer.settle([place], true, CALM);
-        await producer.fence(CALM);
-      }
-      await producer.settle([place], false, CALM);
+      const shown = await takeOver(producer, of, due);
       await committing(producer, of, shown);
       await producer.fence(CALM);
       const { committed, values } = await look(of);
@@ -128,6 +134,55 @@ describe('a broker that is killed behind the acknowledgement of commits', () => 
         values: Array.from({ length: shown + 1 }, (_, k) => k),
       });
     }
+  });
+
+  it('owners that live on make their last commit visible, with or without something to do, under the same identity', async () => {
+    let running = true;
+    const acknowledged = await Promise.all(
+      Array.from({ length: PRODUCERS }, async (_, of) => (await look(of)).committed),
+    );
+    const producers = acknowledged.map((_, of) => producerOf(of));
+    const dead = new Set<number>();
+    const resting = new Set<number>();
+    const loops = producers.map(async (producer, of) => {
+      await producer.fence(CALM);
+      await producer.settle([{ topic: 'out', partition: of }], false, CALM);
+      try {
+        for (; running; acknowledged[of]!++) await committing(producer, of, acknowledged[of]!);
+        resting.add(of);
+      } catch {
+        dead.add(of);
+      }
+    });
+    await sleep(2_000);
+    running = false;
+    // those that have ended by then rest behind a fresh acknowledgement
+    for (let waits = 0; resting.size < PRODUCERS / 4 && waits < 5_000; waits++) await sleep(1);
+    const killed = server.kill9();
+    const rested = [...resting];
+    await killed;
+    const restarted = server.restart();
+    const mends = rested.map(async (of) => {
+      const producer = producers[of]!;
+      await expect.poll(() => producer.isSteady, { timeout: 5_000 }).toBe(false);
+      await producer.mend(CALM).catch(() => void dead.add(of));
+    });
+    await Promise.all([...mends, ...loops]);
+    await restarted;
+    await expect.poll(() => Promise.all(producers.map((_, of) => look(of))), { timeout: 60_000 }).toBeTruthy();
+    for (const of of rested.filter((one) => !dead.has(one))) {
+      const due = acknowledged[of]!;
+      const seen = { of, committed: due, values: Array.from({ length: due }, (_, k) => k) };
+      await expect.poll(async () => ({ of, ...(await look(of)) }), { timeout: 10_000 }).toEqual(seen);
+    }
+    for (const [of, producer] of producers.entries()) {
+      const due = acknowledged[of]!;
+      const shown = dead.has(of) ? await takeOver(producer, of, due) : due;
+      await committing(producer, of, shown);
+      const seen = { of, committed: shown + 1, values: Array.from({ length: shown + 1 }, (_, k) => k) };
+      await expect.poll(async () => ({ of, ...(await look(of)) }), { timeout: 10_000 }).toEqual(seen);
+    }
+    expect(rested.length).toBeGreaterThan(0);
   });
 
   it('one that nobody has seen is aborted, and what is written again is there once', async () => {

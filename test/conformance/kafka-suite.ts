@@ -321,6 +321,16 @@ export function kafkaSuite(name: string, makeBackend: () => KafkaBackend): void 
         expect((await backend.range(place)).end).toBe(2);
       });
 
+      it('the coordinator that answered the initialisation and each end is steady, for that id alone', async () => {
+        const place = await newPlace();
+        const [producer, other] = [await newProducer(), new TransactionDriver(backend, newName('id'))];
+        expect([producer.isSteady, other.isSteady]).toEqual([true, false]);
+        await producer.write(place, 0, ['a']);
+        expect(producer.isSteady).toBe(true);
+        await producer.add(place);
+        expect([producer.isSteady, other.isSteady]).toEqual([true, false]);
+      });
+
       it('an end without a begin is refused', async () => {
         const producer = await newProducer();
         expect(await outcomeOf(producer.end(true))).toBe('FS_KAFKA_FENCED');

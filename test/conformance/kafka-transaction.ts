@@ -32,6 +32,10 @@ export class TransactionDriver {
     return this.transaction;
   }
 
+  get isSteady(): boolean {
+    return this.requests.isSteady(this.transactionalId);
+  }
+
   /** One request, whatever comes of it. */
   initOnce(): Promise<unknown> {
     return this.requests.init(this.transactionalId, this.timeoutMs);

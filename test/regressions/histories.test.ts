@@ -91,6 +91,25 @@ const HISTORIES: readonly History[] = [
     },
     seeds: [1, 146],
   },
+  {
+    name: 'brokers that die behind the last commit of a partition forget its markers: its owner, at rest, writes them again',
+    change: {
+      operatorError: null,
+      delivery: 'exactly-once',
+      instances: 3,
+      partitions: 3,
+      inputMs: 10_000,
+      faultsUntilMs: 15_000,
+      batchRecordsMax: 25,
+      faults: at(
+        [9_400, 'broker killed'],
+        [9_600, 'broker killed'],
+        [9_800, 'broker killed'],
+        [9_900, 'broker killed'],
+      ),
+    },
+    seeds: [1, 59],
+  },
 ];
 
 describe('histories that have taught us something', () => {

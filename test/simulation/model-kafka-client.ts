@@ -28,6 +28,8 @@ const NOT_READY: ReadonlySet<string> = new Set(['NOT_COORDINATOR', 'NOT_ENOUGH_R
 export class ModelKafkaClient implements TransactionRequests {
   readonly kafka: ModelKafka;
   readonly network: ModelNetwork;
+  /** of the coordinator that answered the last end, or the initialisation, of a transactional id: by id */
+  private readonly answeredBy = new Map<string, number>();
 
   constructor(kafka: ModelKafka, network: ModelNetwork = kafka.network) {
     this.kafka = kafka;
@@ -38,7 +40,7 @@ export class ModelKafkaClient implements TransactionRequests {
 
   init(transactionalId: string, timeoutMs: number): Promise<ProducerIdentity> {
     const { transactions } = this.kafka;
-    const call = this.network.call('InitProducerId', () => {
+    const call = this.ask('InitProducerId', transactionalId, () => {
       const { producerId, epoch } = transactions.init(transactionalId, timeoutMs);
       return { producerId: BigInt(producerId), epoch };
     });
@@ -48,7 +50,7 @@ export class ModelKafkaClient implements TransactionRequests {
   addPartitions({ transactionalId, identity }: Transaction, partitions: readonly TopicPartition[]): Promise<void> {
     const { kafka } = this;
     const places = partitions.map(({ topic, partition }) => ({ topic, partition }));
-    return this.network.call('AddPartitionsToTxn', () => {
+    return this.ask('AddPartitionsToTxn', transactionalId, () => {
       // One that does not exist: none of them is added.
       for (const { topic, partition } of places) kafka.log(topic, partition);
       const keys = places.map(({ topic, partition }) => `${topic}/${partition}`);
@@ -58,7 +60,7 @@ export class ModelKafkaClient implements TransactionRequests {
 
   addOffsets({ transactionalId, identity }: Transaction, group: string): Promise<void> {
     const { kafka } = this;
-    return this.network.call('AddOffsetsToTxn', () => {
+    return this.ask('AddOffsetsToTxn', transactionalId, () => {
       const keys = [kafka.offsetsKey(group)];
       kafka.transactions.add(transactionalId, Number(identity.producerId), identity.epoch, keys);
     });
@@ -99,9 +101,13 @@ export class ModelKafkaClient implements TransactionRequests {
 
   end({ transactionalId, identity }: Transaction, commit: boolean): Promise<void> {
     const { transactions } = this.kafka;
-    return this.network.call('EndTxn', () => {
+    return this.ask('EndTxn', transactionalId, () => {
       transactions.end(transactionalId, Number(identity.producerId), identity.epoch, commit);
     });
+  }
+
+  isSteady(transactionalId: string): boolean {
+    return this.answeredBy.get(transactionalId) === this.kafka.transactions.incarnation;
   }
 
   // Without transactions.
@@ -217,6 +223,29 @@ export class ModelKafkaClient implements TransactionRequests {
         return found;
       },
     };
+  }
+
+  /** A request to the coordinator of transactions, over its connection: it does not outlive the broker, nor does its answer. */
+  private async ask<T>(kind: RequestKind, transactionalId: string, execute: () => T): Promise<T> {
+    const { transactions } = this.kafka;
+    const { incarnation } = transactions;
+    const check = (): void => {
+      if (incarnation !== transactions.incarnation) throw new ModelKafkaError('NOT_COORDINATOR', 'connection lost');
+    };
+    try {
+      const answer = await this.network.call(kind, () => {
+        check();
+        return execute();
+      });
+      if (kind === 'EndTxn' || kind === 'InitProducerId') this.answeredBy.set(transactionalId, incarnation);
+      return answer;
+    } catch (thrown) {
+      // The answer that is not there closes the connection, which all ids share.
+      if (thrown instanceof ModelKafkaError && thrown.broker === 'NO_ANSWER') this.answeredBy.clear();
+      if (thrown instanceof ModelKafkaError && thrown.broker === 'NOT_COORDINATOR')
+        this.answeredBy.delete(transactionalId);
+      throw thrown;
+    }
   }
 
   private append(

@@ -19,8 +19,6 @@ interface TransactionalId {
   startedMs: number;
   /** where the marker of a commit was never written, until another marker of this id is */
   readonly forgotten: Set<string>;
-  /** its broker died with a marker unwritten, and its connections with it: its next request is not served */
-  cut: boolean;
 }
 
 export interface MarkerTarget {
@@ -39,8 +37,9 @@ const TIMEOUT_MS_MAX = 900_000;
 const MARKER_RETRY_MS = 100;
 
 export class TransactionCoordinatorModel {
-  /** false: answers NOT_COORDINATOR, as while it is elected or loads */
-  available = true;
+  /** of the broker that coordinates: another one answers over other connections */
+  incarnation = 0;
+  private isAvailable = true;
   /**
    * True for a partition without a leader, which a coordinator of 4.x takes for deleted: its marker is never written, and the
    * transaction is completed all the same (KAFKA-20734). So it goes when a single broker is killed and comes back.
@@ -56,6 +55,16 @@ export class TransactionCoordinatorModel {
     this.time = time;
     this.target = target;
     this.startedMs = time.nowMs();
+  }
+
+  /** false: answers NOT_COORDINATOR, as while it is elected or loads. The broker that was it is gone, and its connections with it. */
+  set available(available: boolean) {
+    if (this.isAvailable && !available) this.incarnation++;
+    this.isAvailable = available;
+  }
+
+  get available(): boolean {
+    return this.isAvailable;
   }
 
   newProducerId(): number {
@@ -78,7 +87,6 @@ export class TransactionCoordinatorModel {
         partitions: new Set(),
         startedMs: -1,
         forgotten: new Set(),
-        cut: false,
       };
       this.ids.set(id, found);
     }
@@ -96,7 +104,6 @@ export class TransactionCoordinatorModel {
           found.producerId = this.newProducerId();
           found.epoch = 0;
         } else found.epoch++;
-        found.cut = false;
         found.state = 'empty';
         found.timeoutMs = timeoutMs;
         return { producerId: found.producerId, epoch: found.epoch };
@@ -173,12 +180,11 @@ export class TransactionCoordinatorModel {
     const found = this.ids.get(id);
     if (found === undefined || found.producerId !== producerId) throw unknown(id, producerId);
     if (found.epoch !== epoch) throw fenced(id, epoch, found.epoch);
-    if (found.cut) throw new ModelKafkaError('NOT_COORDINATOR', `the connections of ${id} were cut`);
     return found;
   }
 
   private checkAvailable(): void {
-    if (!this.available) throw new ModelKafkaError('NOT_COORDINATOR', 'the transaction coordinator is not ready');
+    if (!this.isAvailable) throw new ModelKafkaError('NOT_COORDINATOR', 'the transaction coordinator is not ready');
   }
 
   /** prepareFenceProducerEpoch: the markers carry the raised epoch, which no client has. */
@@ -198,7 +204,6 @@ export class TransactionCoordinatorModel {
       this.time.schedule(delayMs, () => {
         if (this.forgets(key)) {
           if (commit) found.forgotten.add(key);
-          found.cut = true;
           found.partitions.delete(key);
           complete();
           return;

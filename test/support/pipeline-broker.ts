@@ -51,6 +51,7 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
   /** of a transaction that was ended, and whose end nobody wrote down: the next one that ends takes it along */
   private hanging: Open | null = null;
   private forgets = false;
+  private steady = false;
   private epoch = -1;
   private open: Open | null = null;
   private sequences = new Map<string, number>();
@@ -83,6 +84,15 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
     this.forgets = true;
   }
 
+  /** The brokers are killed and come back. */
+  breakConnections(): void {
+    this.steady = false;
+  }
+
+  isSteady(): boolean {
+    return this.steady;
+  }
+
   count(call: BrokerCall): number {
     return this.calls.filter((one) => one === call).length;
   }
@@ -91,6 +101,7 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
     return this.call('init', () => {
       this.open = null;
       this.sequences = new Map();
+      this.steady = true;
       return { producerId: 7n, epoch: ++this.epoch };
     });
   }
@@ -132,6 +143,7 @@ export class ScriptedBroker implements TransactionRequests, Ledger, OutputLog {
     return this.call('end', async () => {
       const ended = this.opened(transaction);
       this.open = null;
+      this.steady = true;
       this.ends.push(commit);
       if (commit && this.forgets) {
         this.forgets = false;

@@ -18,10 +18,18 @@ export interface RawRequest {
   readonly timeoutMs: number;
 }
 
+interface Socket {
+  readonly destroyed: boolean;
+  cork(): void;
+  uncork(): void;
+  write(bytes: Buffer): boolean;
+  destroy(error: Error): void;
+}
+
 interface Connection {
   readonly clientId: string;
   readonly connectionStatus: string;
-  readonly socket: { cork(): void; uncork(): void; write(bytes: Buffer): boolean; destroy(error: Error): void };
+  readonly socket: Socket;
   isConnected(): boolean;
   readonly requestQueue: {
     push(request: { entry: object; expectResponse: boolean; requestTimeout: number; sendRequest: () => void }): void;
@@ -31,6 +39,11 @@ interface Connection {
   authenticate(): Promise<void>;
   failIfNotConnected(): void;
   nextCorrelationId(): number;
+}
+
+export interface EstablishedConnection {
+  readonly connection: Connection;
+  readonly socket: Socket;
 }
 
 export interface OffsetTopic<T> {
@@ -231,6 +244,20 @@ export async function sendRaw(broker: Broker, connectionIndex: 0 | 1, request: R
     if ((error as Error).name === 'KafkaJSRequestTimeoutError') dropConnections(broker);
     throw error;
   }
+}
+
+/**
+ * The connection to a broker over which `sendRaw` was answered last (index 0), for `isUnbroken`. KafkaJS connects anew under the same
+ * object; its socket is another one then. Null when it is closed already.
+ */
+export function connectionTo(broker: Broker): EstablishedConnection | null {
+  const [connection] = broker.connectionPool.map((one) => one);
+  if (connection === undefined || connection.connectionStatus !== 'connected') return null;
+  return { connection, socket: connection.socket };
+}
+
+export function isUnbroken({ connection, socket }: EstablishedConnection): boolean {
+  return connection.socket === socket && connection.connectionStatus === 'connected' && !socket.destroyed;
 }
 
 /**

@@ -12,7 +12,14 @@ import type { KafkaClient } from './client.ts';
 import { CODEC_NUMBERS, compressorOf, type CodecName } from './compression.ts';
 import { Coordinators } from './coordinators.ts';
 import { fromKafka } from './kafka-errors.ts';
-import { sendRaw, type Broker, type Cluster } from './kafkajs-internals.ts';
+import {
+  connectionTo,
+  isUnbroken,
+  sendRaw,
+  type Broker,
+  type Cluster,
+  type EstablishedConnection,
+} from './kafkajs-internals.ts';
 import { Leaders } from './leaders.ts';
 import { decodeProduce, encodeProduce, PRODUCE_API, type ProducePartition } from './produce-protocol.ts';
 import { encodeBatch, sealBatch, type Compressor } from './record-batch-encode.ts';
@@ -49,6 +56,8 @@ export class KafkaTransactionRequests implements TransactionRequests {
   private readonly requestTimeoutMs: number;
   private readonly codec: number;
   private readonly compress: Compressor | null;
+  /** by transactional id: what its last end, or its initialisation, was answered over */
+  private readonly answeredOver = new Map<string, EstablishedConnection | null>();
   /** a leader was wrong or did not answer: ask who leads before the next batch */
   private leadersAreOld = false;
 
@@ -65,10 +74,11 @@ export class KafkaTransactionRequests implements TransactionRequests {
   async init(transactionalId: string, timeoutMs: number): Promise<ProducerIdentity> {
     const doing = `cannot begin as ${transactionalId}`;
     const body = protocol.encodeInitProducerId(transactionalId, timeoutMs);
-    const answer = await this.ask('transaction', transactionalId, protocol.INIT_PRODUCER_ID_API, body, doing);
+    const { answer, over } = await this.ask('transaction', transactionalId, protocol.INIT_PRODUCER_ID_API, body, doing);
     const { errorCode, producerId, epoch } = protocol.decodeInitProducerId(answer);
-    if (isCoordinatorCode(errorCode)) this.coordinators.forget('transaction', transactionalId);
+    if (isCoordinatorCode(errorCode)) this.forget('transaction', transactionalId);
     if (errorCode !== 0) throw transactionRefusal('init', errorCode, doing);
+    this.answeredOver.set(transactionalId, over);
     return { producerId, epoch };
   }
 
@@ -76,7 +86,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const { transactionalId } = transaction;
     const doing = `cannot add partitions to a transaction of ${transactionalId}`;
     const body = protocol.encodeAddPartitions(transaction, partitions);
-    const answer = await this.ask('transaction', transactionalId, protocol.ADD_PARTITIONS_API, body, doing);
+    const { answer } = await this.ask('transaction', transactionalId, protocol.ADD_PARTITIONS_API, body, doing);
     this.check('transaction', transactionalId, protocol.decodePartitionErrors(answer), doing, 'add');
   }
 
@@ -84,7 +94,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const { transactionalId } = transaction;
     const doing = `cannot add group ${group} to a transaction of ${transactionalId}`;
     const body = protocol.encodeAddOffsets(transaction, group);
-    const answer = await this.ask('transaction', transactionalId, protocol.ADD_OFFSETS_API, body, doing);
+    const { answer } = await this.ask('transaction', transactionalId, protocol.ADD_OFFSETS_API, body, doing);
     this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing, 'add');
   }
 
@@ -92,7 +102,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const { topic, partition, offset } = position;
     const doing = `cannot commit offset ${offset} of ${topic}/${partition} to group ${group}`;
     const body = protocol.encodeTxnOffsetCommit(transaction, group, position);
-    const answer = await this.ask('group', group, protocol.TXN_OFFSET_COMMIT_API, body, doing);
+    const { answer } = await this.ask('group', group, protocol.TXN_OFFSET_COMMIT_API, body, doing);
     this.check('group', group, protocol.decodePartitionErrors(answer), doing, 'offset');
   }
 
@@ -100,8 +110,14 @@ export class KafkaTransactionRequests implements TransactionRequests {
     const { transactionalId } = transaction;
     const doing = `cannot ${commit ? 'commit' : 'abort'} a transaction of ${transactionalId}`;
     const body = protocol.encodeEndTxn(transaction, commit);
-    const answer = await this.ask('transaction', transactionalId, protocol.END_TXN_API, body, doing);
+    const { answer, over } = await this.ask('transaction', transactionalId, protocol.END_TXN_API, body, doing);
     this.check('transaction', transactionalId, { errorCode: protocol.decodeErrorCode(answer) }, doing, 'end');
+    this.answeredOver.set(transactionalId, over);
+  }
+
+  isSteady(transactionalId: string): boolean {
+    const over = this.answeredOver.get(transactionalId) ?? null;
+    return over !== null && isUnbroken(over);
   }
 
   /** One request to each leader. When it rejects, no request is on its way any more, as far as can be known. */
@@ -190,15 +206,21 @@ export class KafkaTransactionRequests implements TransactionRequests {
     api: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string },
     body: Buffer,
     doing: string,
-  ): Promise<Buffer> {
+  ): Promise<{ answer: Buffer; over: EstablishedConnection | null }> {
     let coordinator: Broker | null = null;
     try {
       coordinator = await this.coordinators.find(kind, key);
-      return await sendRaw(coordinator, 0, { ...api, body: [body], timeoutMs: this.requestTimeoutMs });
+      const answer = await sendRaw(coordinator, 0, { ...api, body: [body], timeoutMs: this.requestTimeoutMs });
+      return { answer, over: connectionTo(coordinator) };
     } catch (error) {
-      if (coordinator !== null) this.coordinators.forget(kind, key);
+      if (coordinator !== null) this.forget(kind, key);
       throw fromKafka(error, doing);
     }
+  }
+
+  private forget(kind: protocol.CoordinatorKind, key: string): void {
+    this.coordinators.forget(kind, key);
+    if (kind === 'transaction') this.answeredOver.delete(key);
   }
 
   private check(
@@ -209,7 +231,7 @@ export class KafkaTransactionRequests implements TransactionRequests {
     request: TransactionRequestKind,
   ): void {
     if (refused === null || refused.errorCode === 0) return;
-    if (isCoordinatorCode(refused.errorCode)) this.coordinators.forget(kind, key);
+    if (isCoordinatorCode(refused.errorCode)) this.forget(kind, key);
     const place: ErrorPlace = 'topic' in refused ? { topic: refused.topic, partition: refused.partition } : {};
     throw transactionRefusal(request, refused.errorCode, doing, place);
   }

@@ -20,6 +20,8 @@ export class ScriptedRequests implements TransactionRequests {
   readonly identities: ProducerIdentity[] = [];
   readonly batches: (readonly ProduceBatch[])[] = [];
   readonly arguments: unknown[][] = [];
+  /** the next answers of `isSteady`; true behind them */
+  readonly steady: boolean[] = [];
   private readonly script = new Map<RequestName, (Error | Promise<void>)[]>();
 
   /** The next requests of this name fail with these, or wait for these. */
@@ -54,6 +56,10 @@ export class ScriptedRequests implements TransactionRequests {
 
   end(...args: [Transaction, boolean]): Promise<void> {
     return this.ask('end', args);
+  }
+
+  isSteady(): boolean {
+    return this.steady.shift() ?? true;
   }
 
   private async ask(name: RequestName, args: unknown[]): Promise<void> {

@@ -83,13 +83,127 @@ describe('settling', () => {
     expect(requests.batches[0]![0]!.sequence).toBe(0);
   });
 
-  it.each(['addPartitions', 'addOffsets', 'end'] as const)('throws its identity away when %s fails', async (name) => {
+  it.each(['addPartitions', 'addOffsets'] as const)('is tried again while %s is not answered', async (name) => {
+    const { producer, requests, pauses } = await fenced();
+    requests.answer(name, ...Array<'FS_KAFKA_UNAVAILABLE'>(7).fill('FS_KAFKA_UNAVAILABLE'));
+    await producer.settle([{ topic: 'a', partition: 0 }], true, CALM);
+    expect(pauses).toEqual([50, 100, 200, 400, 800, 1_600, 2_000]);
+    expect(requests.events.filter((one) => one === 'end')).toHaveLength(1);
+    await producer.commit([], POSITION, CALM);
+  });
+
+  it('is tried again when its end is not answered; that one may come late, and its identity is thrown away', async () => {
     const { producer, requests } = await fenced();
-    requests.answer(name, 'FS_KAFKA_UNAVAILABLE');
+    requests.answer('end', 'FS_KAFKA_UNAVAILABLE');
     await expect(producer.settle([{ topic: 'a', partition: 0 }], true, CALM)).rejects.toMatchObject({
       code: 'FS_KAFKA_UNAVAILABLE',
     });
+    expect(requests.events.filter((one) => one === 'end done')).toHaveLength(1);
     await expect(producer.settle([], false, CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+  });
+
+  it.each(['addPartitions', 'end'] as const)('throws its identity away when %s is refused', async (name) => {
+    const { producer, requests, pauses } = await fenced();
+    requests.answer(name, 'FS_KAFKA_FENCED');
+    await expect(producer.settle([{ topic: 'a', partition: 0 }], true, CALM)).rejects.toMatchObject({
+      code: 'FS_KAFKA_FENCED',
+    });
+    expect(pauses).toEqual([]);
+    await expect(producer.commit([], POSITION, CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+  });
+
+  it('gives up at the deadline of a fence, and when the partition is taken away', async () => {
+    const { producer, requests, pauses } = await fenced({ fenceTimeoutMs: 5_000 });
+    requests.answer('addOffsets', ...Array<'FS_KAFKA_UNAVAILABLE'>(1_000).fill('FS_KAFKA_UNAVAILABLE'));
+    await expect(producer.settle([], true, CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_UNAVAILABLE' });
+    expect(pauses.reduce((sum, ms) => sum + ms, 0)).toBeLessThan(8_000);
+    await producer.fence(CALM);
+    const count = pauses.length;
+    await expect(producer.settle([], true, AbortSignal.abort())).rejects.toMatchObject({
+      code: 'FS_KAFKA_UNAVAILABLE',
+    });
+    expect(pauses).toHaveLength(count);
+  });
+});
+
+describe('a coordinator that may have died since the last end', () => {
+  const EVERYWHERE = ['a', 'b'].map((topic) => ({ topic, partition: 0 }));
+
+  async function settled(commits: number): Promise<ProducerDesk> {
+    const desk = await fenced();
+    await desk.producer.settle(EVERYWHERE, false, CALM);
+    for (let k = 0; k < commits; k++) await desk.producer.commit([record('a')], POSITION, CALM);
+    desk.requests.events.length = 0;
+    desk.requests.arguments.length = 0;
+    return desk;
+  }
+  /** the partitions and the ends that were asked for, in order */
+  const asked = ({ requests }: ProducerDesk): unknown[] =>
+    requests.arguments.flatMap(([name, , what]) => (name === 'addPartitions' || name === 'end' ? [what] : []));
+
+  it.each([
+    [1, true],
+    [0, false],
+  ])(
+    'the last transaction is ended again as it was, behind %i commits, before the next begins',
+    async (commits, was) => {
+      const desk = await settled(commits);
+      desk.requests.steady.push(false);
+      await desk.producer.commit([record('a')], POSITION, CALM);
+      expect(asked(desk)).toEqual([EVERYWHERE, was, [{ topic: 'a', partition: 0 }], true]);
+      expect(desk.requests.identities).toHaveLength(1);
+      expect(desk.requests.batches.at(-1)![0]!.sequence).toBe(commits);
+    },
+  );
+
+  it('also when it is noticed behind the beginning of the next: nothing is written before', async () => {
+    const desk = await settled(1);
+    desk.requests.steady.push(true, false, true, true);
+    await desk.producer.commit([record('a')], POSITION, CALM);
+    const next = [{ topic: 'a', partition: 0 }];
+    expect(asked(desk)).toEqual([next, EVERYWHERE, true, next, true]);
+  });
+
+  it.each(['addPartitions', 'addOffsets'] as const)('also when %s is not answered', async (name) => {
+    const desk = await settled(1);
+    desk.requests.answer(name, 'FS_KAFKA_UNAVAILABLE');
+    await desk.producer.commit([record('a')], POSITION, CALM);
+    const next = [{ topic: 'a', partition: 0 }];
+    expect(asked(desk)).toEqual([next, EVERYWHERE, true, next, true]);
+  });
+
+  it('is not mended behind the first batch: it has completed the one before', async () => {
+    const desk = await settled(1);
+    desk.requests.answer('produce', 'FS_KAFKA_UNAVAILABLE');
+    await expect(desk.producer.commit([record('a')], POSITION, CALM)).rejects.toMatchObject({
+      code: 'FS_KAFKA_UNAVAILABLE',
+    });
+    expect(asked(desk)).toEqual([[{ topic: 'a', partition: 0 }]]);
+  });
+
+  it('nothing is written when the end of the mend was not answered, or the identity is refused', async () => {
+    for (const code of ['FS_KAFKA_UNAVAILABLE', 'FS_KAFKA_FENCED'] as const) {
+      const desk = await settled(1);
+      const written = desk.requests.batches.length;
+      desk.requests.steady.push(false);
+      desk.requests.answer('end', code);
+      await expect(desk.producer.commit([record('a')], POSITION, CALM)).rejects.toMatchObject({ code });
+      expect(desk.requests.batches).toHaveLength(written);
+      await expect(desk.producer.mend(CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+    }
+  });
+
+  it('can be mended without a transaction of its own; before anything was settled there is nothing to mend', async () => {
+    const desk = await settled(1);
+    desk.requests.steady.push(false);
+    expect(desk.producer.isSteady).toBe(false);
+    await desk.producer.mend(CALM);
+    expect(asked(desk)).toEqual([EVERYWHERE, true]);
+    await desk.producer.commit([record('a')], POSITION, CALM);
+    await desk.producer.fence(CALM);
+    desk.requests.steady.push(false);
+    expect(desk.producer.isSteady).toBe(true);
+    await expect(desk.producer.mend(CALM)).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
   });
 });
 

@@ -10,7 +10,7 @@ const offsetsOf = (world: World): number[] => world.sink.of('decisions').map((on
 const upTo = (end: number): number[] => Array.from({ length: end }, (_, offset) => offset);
 
 describe('a crash', () => {
-  it.each(['addPartitions', 'addOffsets', 'produce', 'commitOffset', 'end'] as const)(
+  it.each(['produce', 'commitOffset', 'end'] as const)(
     'before %s is done: nothing is seen, and the next life decides the same',
     async (call) => {
       const world = await World.of(10);
@@ -27,6 +27,23 @@ describe('a crash', () => {
       expect(world.visible()).toEqual(await undisturbed(10));
       expect(decisionOf(world.sink.of('decisions')[9]!).decision_time).toBe(world.clock.wallMs);
       expect(world.committedAt).toBe(10);
+    },
+  );
+
+  it.each(['addPartitions', 'addOffsets'] as const)(
+    'before %s is done, of the brokers alone: the transaction before is ended again, and the batch is decided',
+    async (call) => {
+      const world = await World.of(10);
+      const first = world.worker();
+      await world.run(first, 5);
+      world.broker.forgetMarkers();
+      await world.handle(first, 5, 7);
+      expect(world.committedAt).toBe(5);
+      world.broker.fail(call, 'before');
+      await world.handle(first, 7, 10);
+      expect(world.broker.count('init')).toBe(1);
+      expect(world.committedAt).toBe(10);
+      expect(world.visible()).toEqual(await undisturbed(10));
     },
   );
 

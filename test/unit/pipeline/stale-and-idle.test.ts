@@ -142,6 +142,45 @@ describe('an idle partition', () => {
     expect(world.visible()).toEqual(await undisturbed(20));
   });
 
+  it('makes its last output visible when the brokers may have forgotten its markers, once', async () => {
+    const { world, worker } = await idle();
+    world.broker.forgetMarkers();
+    await world.handle(worker, 10, 15);
+    expect(world.committedAt).toBe(10);
+    worker.tick();
+    await settle();
+    expect(world.committedAt).toBe(10);
+    world.broker.breakConnections();
+    const before = world.broker.count('end');
+    for (let k = 0; k < 3; k++) {
+      worker.tick();
+      await settle();
+    }
+    expect(world.broker.count('end')).toBe(before + 1);
+    expect(world.broker.count('init')).toBe(1);
+    expect(world.committedAt).toBe(15);
+    expect(world.visible()).toEqual(await undisturbed(15));
+    await world.handle(worker, 15, 20);
+    expect(world.visible()).toEqual(await undisturbed(20));
+  });
+
+  it('a batch waits for that too; when it fails the partition is acquired anew', async () => {
+    const { world, worker } = await idle();
+    world.broker.breakConnections();
+    world.broker.hold('end');
+    world.broker.fail('end', 'before', new FraudstreamError('FS_KAFKA_FENCED', 'another owner'));
+    worker.tick();
+    await settle();
+    const handled = world.handle(worker, 10, 20);
+    await settle();
+    expect(world.broker.count('produce')).toBe(2);
+    world.broker.release();
+    await expect(handled).rejects.toMatchObject({ code: 'FS_KAFKA_FENCED' });
+    expect(world.failed).toEqual(['FS_KAFKA_FENCED']);
+    expect(await world.run(worker, 20)).toBe(0);
+    expect(world.visible()).toEqual(await undisturbed(20));
+  });
+
   it('that was given back commits nothing', async () => {
     const { world, worker } = await idle();
     await worker.release(true);

@@ -105,3 +105,51 @@ it('requests go out in the order of their calls, over one connection, also while
   expect(asked).toEqual([ADD_OFFSETS, FIND, ADD_OFFSETS, ADD_PARTITIONS, END]);
   expect(sockets()).toBe(before);
 });
+
+it('is steady while the connection over which an end or an initialisation was answered is unbroken', async () => {
+  const open = new Set<Socket>();
+  const answering =
+    (answer: Answer): Answer =>
+    (socket, correlationId) => {
+      open.add(socket);
+      answer(socket, correlationId);
+    };
+  const answers: Record<number, Answer> = {
+    [INIT]: answering(identity(0)),
+    [ADD_OFFSETS]: answering(errorCode(0)),
+    [END]: answering(errorCode(0)),
+  };
+  const { requests } = await coordinator(answers);
+  const lost = async (): Promise<void> => {
+    for (const socket of open) socket.destroy();
+    open.clear();
+    await expect.poll(() => requests.isSteady('app-0')).toBe(false);
+  };
+  expect(requests.isSteady('app-0')).toBe(false);
+  await requests.init('app-0', 5_000);
+  expect(requests.isSteady('app-0')).toBe(true);
+  expect(requests.isSteady('app-1')).toBe(false);
+  await lost();
+  // a new connection to the same broker: it may be another life of it
+  await requests.addOffsets(transaction, 'g');
+  expect(requests.isSteady('app-0')).toBe(false);
+  await requests.end(transaction, true);
+  expect(requests.isSteady('app-0')).toBe(true);
+  await requests.addOffsets(transaction, 'g');
+  expect(requests.isSteady('app-0')).toBe(true);
+  await lost();
+  await requests.end(transaction, false);
+  expect(requests.isSteady('app-0')).toBe(true);
+  // a refusal that says nothing of the coordinator, one that does, and none at all
+  answers[ADD_OFFSETS] = errorCode(51);
+  await expect(requests.addOffsets(transaction, 'g')).rejects.toMatchObject({ code: 'FS_KAFKA_BUSY' });
+  expect(requests.isSteady('app-0')).toBe(true);
+  answers[ADD_OFFSETS] = errorCode(16);
+  await expect(requests.addOffsets(transaction, 'g')).rejects.toMatchObject({ code: 'FS_KAFKA_UNAVAILABLE' });
+  expect(requests.isSteady('app-0')).toBe(false);
+  await requests.end(transaction, true);
+  expect(requests.isSteady('app-0')).toBe(true);
+  answers[ADD_OFFSETS] = silence;
+  await expect(requests.addOffsets(transaction, 'g')).rejects.toMatchObject({ code: 'FS_KAFKA_UNAVAILABLE' });
+  expect(requests.isSteady('app-0')).toBe(false);
+});
