@@ -58,7 +58,7 @@ export async function compareWithExpected(expectedFile, folder) {
 }
 
 /** NaN where there is no value */
-export function relativeError(got, wanted) {
+function relativeError(got, wanted) {
   return got === wanted ? 0 : Math.abs(got - wanted) / Math.abs(wanted);
 }
 

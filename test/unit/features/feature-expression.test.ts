@@ -58,7 +58,7 @@ describe('an expression as a feature', () => {
   it.each([
     [of('a', 'amout > 1'), /f\.yaml:4: a: .*unknown name amout; did you mean amount/],
     [of('a', 'b > 1'), /f\.yaml:4: a: .*unknown name b/],
-    [of('a', '"x"'), /f\.yaml:4: a: is a text/],
+    [of('a', '"x"'), /f\.yaml:4: a: of is a string/],
     ['{ name: a, aggregate: expression }', /f\.yaml:4: a: "of" must be an expression in quotes/],
     [`{ name: a, aggregate: expression, of: 'amount', window: 1h }`, /f\.yaml:4: a: expression has no window/],
   ])('%s is refused with its line', (feature, message) => {
