@@ -351,25 +351,21 @@ export const MUTATIONS = [
   mutation('a registry that is away makes dead letters', [engine, '        if (error.retriable) throw error;\n', '']),
   mutation('records are tried singly beside others', [
     worker,
-    'await this.turns.run(alone, ',
+    'await this.turns.run(true, ',
     'await this.turns.run(false, ',
   ]),
-  mutation('suspects are tried together', [
+  mutation('a record that was survived is blamed', [worker, '    await this.attempts.outlived();\n', '']),
+  mutation('deaths at a position are not counted', [
     attempts,
-    '      return { count: 1, noted: true, alone: true };',
-    '      return { count: Math.min(rest, PORTION), noted: true, alone: false };',
+    '[...(last.offset === offset ? last.deaths : []), ...ended]',
+    '(last.offset === offset ? last.deaths : [])',
   ]),
-  mutation('deaths at a position are not counted', [attempts, '...(hasEnded ? [last.processId] : [])]', ']']),
   mutation('a record in hand at one death is put aside', [
     attempts,
-    'isSingle && before !== null && isIn(before, inHand.from) && deaths.length >= DEATHS_OF_POISON',
-    'inHand !== null',
+    'inHand >= 0 && inHand === before?.record && deaths.length >= DEATHS_OF_POISON',
+    'inHand >= 0',
   ]),
-  mutation('the wrong record is put aside', [
-    attempts,
-    '        poison = inHand.from;\n',
-    '        poison = inHand.from + 1;\n',
-  ]),
+  mutation('the wrong record is put aside', [attempts, '        poison = inHand;\n', '        poison = inHand + 1;\n']),
   mutation('a record that was put aside is forgotten', [
     worker,
     'await this.publish([], { ...start.position, poison: this.poison });',

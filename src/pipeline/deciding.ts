@@ -1,32 +1,55 @@
 import { toFraudstreamError } from '../domain/errors.ts';
 import type { InputLog } from '../transport/input-log.ts';
-import type { InputBatch } from '../transport/record.ts';
+import type { InputBatch, OutputRecord } from '../transport/record.ts';
+import type { Attempts } from './attempts.ts';
 import type { BatchResult } from './engine.ts';
 import { patiently } from './patience.ts';
+import type { BatchReport } from './report.ts';
 import type { StoreAbsence } from './store-absence.ts';
 import type { WorkerOptions, WorkerPorts } from './worker-ports.ts';
 
-/** Decides batches: with patience while somebody is away, and without history where the policy says so. Publishes nothing. */
+/** What a batch came to; nothing of it is published yet. */
+export interface Decided {
+  readonly outputs: readonly OutputRecord[];
+  readonly reports: readonly BatchReport[];
+  /** offset; -1 = none of the records was decided */
+  readonly lastDecision: number;
+}
+
+/** Decides batches: with patience while somebody is away, without history where the policy says so, noted where need be. */
 export class Deciding {
   private readonly input: InputLog;
   private readonly ports: WorkerPorts;
   private readonly absence: StoreAbsence;
+  private readonly attempts: Attempts;
   private readonly isStopped: boolean;
 
-  constructor(input: InputLog, ports: WorkerPorts, options: WorkerOptions, absence: StoreAbsence) {
+  constructor(input: InputLog, ports: WorkerPorts, options: WorkerOptions, absence: StoreAbsence, attempts: Attempts) {
     this.input = input;
     this.ports = ports;
     this.absence = absence;
+    this.attempts = attempts;
     this.isStopped = options.onUnavailable === 'stop';
   }
 
-  /** Rejects as `Engine.decide` does, and with FS_STATE_CONFLICT when a store that was away is back. */
-  async decide(batch: InputBatch): Promise<BatchResult> {
-    const { engine, histories } = this.ports;
+  /** @param position the one that is committed. Rejects as `Engine.decide` does. */
+  async decide(batch: InputBatch, position: number): Promise<Decided> {
     this.absence.check();
+    if (this.attempts.care !== 'noted') return merged([await this.one(batch, -1)]);
+    const results: BatchResult[] = [];
+    for (const record of batch.records) results.push(await this.one({ ...batch, records: [record] }, position));
+    await this.attempts.outlived();
+    return merged(results);
+  }
+
+  /** @param noteAt committed position to note the record with; -1 = no note */
+  private one(batch: InputBatch, noteAt: number): Promise<BatchResult> {
+    const { engine, histories } = this.ports;
     return patiently(this.input, this.ports, async () => {
       if (this.absence.lasts) return engine.decide(batch, null);
       try {
+        // Not waited for: what is written to a socket outlives the process. A store that is away shows in the next line.
+        if (noteAt >= 0) this.attempts.trying(batch.records[0]!.offset, noteAt).catch(() => undefined);
         return await engine.decide(batch, histories);
       } catch (thrown) {
         if (toFraudstreamError(thrown).code !== 'FS_STATE_UNAVAILABLE' || this.isStopped) throw thrown;
@@ -35,4 +58,12 @@ export class Deciding {
       }
     });
   }
+}
+
+function merged(results: readonly BatchResult[]): Decided {
+  return {
+    outputs: results.length === 1 ? results[0]!.outputs : results.flatMap(({ outputs }) => outputs),
+    reports: results.map(({ report }) => report),
+    lastDecision: results.reduce((last, one) => Math.max(last, one.lastDecision), -1),
+  };
 }

@@ -54,7 +54,7 @@ export class PartitionWorker {
     this.checkpoint = new Checkpoint(ports, options);
     this.attempts = new Attempts(ports.store, ports.processId, ports.log);
     this.absence = new StoreAbsence(ports.store);
-    this.deciding = new Deciding(input, ports, options, this.absence);
+    this.deciding = new Deciding(input, ports, options, this.absence, this.attempts);
     this.cut = new DeadLetterCut(ports.log);
     this.turns = ports.turns ?? new Turns();
   }
@@ -103,13 +103,15 @@ export class PartitionWorker {
     try {
       await this.keepingAlive;
       const records = this.checked(batch.records);
-      for (let done = 0; done < records.length;) {
-        const { count, noted, alone } = this.attempts.portion(records, done, this.position!.offset);
-        const some = count === records.length ? records : records.slice(done, done + count);
-        done += count;
-        const next = done < records.length ? records[done - 1]!.offset + 1 : nextOffset;
-        await this.turns.run(alone, () => this.step({ ...batch, records: some }, next, noted));
+      let done = 0;
+      while (this.attempts.care === 'single' && done < records.length) {
+        const record = records[done]!;
+        done++;
+        const next = done < records.length ? record.offset + 1 : nextOffset;
+        await this.turns.run(true, () => this.trying({ ...batch, records: [record] }, next));
       }
+      if (done === records.length) return;
+      await this.turns.run(false, () => this.step({ ...batch, records: records.slice(done) }, nextOffset));
     } catch (thrown) {
       this.holdsState = false;
       this.position = null;
@@ -206,7 +208,14 @@ export class PartitionWorker {
     });
   }
 
-  private async step(batch: InputBatch, nextOffset: number, noted: boolean): Promise<void> {
+  /** One record, alone in the process: a death then names it, and no innocent one of another partition. */
+  private async trying(batch: InputBatch, nextOffset: number): Promise<void> {
+    await this.attempts.trying(batch.records[0]!.offset, this.position!.offset);
+    await this.step(batch, nextOffset);
+    await this.attempts.outlived();
+  }
+
+  private async step(batch: InputBatch, nextOffset: number): Promise<void> {
     const { records } = batch;
     const { histories } = this.ports;
     const decideFrom = this.position!.offset;
@@ -214,10 +223,7 @@ export class PartitionWorker {
     while (silent < records.length && records[silent]!.offset < decideFrom) silent++;
     if (silent > 0) await this.fold(silent === records.length ? records : records.slice(0, silent));
     const rest = silent === 0 ? records : records.slice(silent);
-    if (rest.length > 0) {
-      if (noted) await this.attempts.trying(rest, decideFrom);
-      await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
-    }
+    if (rest.length > 0) await this.decide(silent === 0 ? batch : { ...batch, records: rest }, nextOffset);
     this.expected = nextOffset;
     if (this.absence.lasts || !this.holdsState) return;
     this.folded = markOf(this.folded!, records[records.length - 1]!);
@@ -239,7 +245,7 @@ export class PartitionWorker {
 
   private async decide(batch: InputBatch, nextOffset: number): Promise<void> {
     const { engine, observer, clock } = this.ports;
-    const decided = await this.deciding.decide(batch);
+    const decided = await this.deciding.decide(batch, this.position!.offset);
     const before = clock.monotonicMs();
     const last = batch.records[batch.records.length - 1]!;
     await this.publish(decided.outputs, {
@@ -251,7 +257,7 @@ export class PartitionWorker {
     });
     this.attempts.survived();
     // Not before: what is decided again after a failure counts once.
-    observer.batch(decided.report);
+    for (const report of decided.reports) observer.batch(report);
     observer.published({
       partition: batch.partition,
       records: batch.records.length,

@@ -5,53 +5,21 @@ import { ScriptedStore } from '../../support/pipeline-store.ts';
 import { engineOf } from '../../support/pipeline-engine.ts';
 import { recordOf, settle, World } from '../../support/pipeline-world.ts';
 
-/** Records of these offsets. */
-const records = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, k) => recordOf(from + k));
-
-/** One life of a process: begins at an offset, and ends with these in hand; `null` = with a whole batch. */
-async function life(
-  store: ScriptedStore,
-  processId: string,
-  offset: number,
-  trying: number | [number, number] | null = null,
-) {
+/** One life of a process: begins at an offset; `null` in `trying` = it ended with whole batches in hand. */
+async function life(store: ScriptedStore, processId: string, offset: number, trying: number | null = null) {
   const attempts = new Attempts(store, processId, SILENT_LOGGER);
   const poison = await attempts.begin(offset);
-  const [from, to] = typeof trying === 'number' ? [trying, trying] : (trying ?? [0, -1]);
-  if (to >= from) await attempts.trying(records(from, to), offset);
-  const { count, noted, alone } = attempts.portion(records(offset, offset + 99), 0, offset);
-  return { poison, attempts, care: !noted ? 'none' : alone ? 'single' : `${count} noted` };
+  if (trying !== null) await attempts.trying(trying, offset);
+  return { attempts, poison };
 }
 
 describe('attempts', () => {
-  it('one death, and portions are noted; two, and the one in hand is tried singly; the third names the record', async () => {
+  it('one death, and each record is noted; two, and they are taken singly; the third with the same one in hand names it', async () => {
     const store = await ScriptedStore.open();
-    expect((await life(store, 'p1', 10)).care).toBe('none');
-    expect(await life(store, 'p2', 10, [10, 73])).toMatchObject({ poison: -1, care: '64 noted' });
-    expect(await life(store, 'p3', 10, 12)).toMatchObject({ poison: -1, care: 'single' });
+    expect((await life(store, 'p1', 10)).attempts.care).toBe('whole');
+    expect(await life(store, 'p2', 10, 12)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    expect(await life(store, 'p3', 10, 12)).toMatchObject({ poison: -1, attempts: { care: 'single' } });
     expect((await life(store, 'p4', 10)).poison).toBe(12);
-  });
-
-  it('only what is suspect is tried singly; what lies before it, below it and behind it is not', async () => {
-    const store = await ScriptedStore.open();
-    await life(store, 'p1', 10);
-    await life(store, 'p2', 10, [20, 25]);
-    const { attempts } = await life(store, 'p3', 10);
-    const all = records(0, 99);
-    expect(attempts.portion(all, 0, 10)).toEqual({ count: 10, noted: false, alone: false });
-    expect(attempts.portion(all, 10, 10)).toEqual({ count: 10, noted: true, alone: false });
-    expect(attempts.portion(all, 20, 10)).toEqual({ count: 1, noted: true, alone: true });
-    expect(attempts.portion(all, 25, 10)).toEqual({ count: 1, noted: true, alone: true });
-    expect(attempts.portion(all, 26, 10)).toEqual({ count: 64, noted: true, alone: false });
-    expect(attempts.portion(all, 95, 10)).toEqual({ count: 5, noted: true, alone: false });
-    expect(attempts.portion(all.slice(0, 5), 0, 10)).toEqual({ count: 5, noted: false, alone: false });
-  });
-
-  it('after two deaths that name nobody, all are tried singly', async () => {
-    const store = await ScriptedStore.open();
-    await life(store, 'p1', 10);
-    await life(store, 'p2', 10);
-    expect((await life(store, 'p3', 10)).care).toBe('single');
   });
 
   it('a record that was in hand at one death only is not named', async () => {
@@ -68,27 +36,30 @@ describe('attempts', () => {
     expect((await life(store, 'p4', 10)).poison).toBe(12);
   });
 
-  it('a death of whole batches, or of portions, never names a record', async () => {
+  it('a death of whole batches never names a record', async () => {
     const store = await ScriptedStore.open();
     for (let k = 0; k < 9; k++) expect((await life(store, `p${k}`, 10)).poison).toBe(-1);
-    for (let k = 0; k < 9; k++) expect((await life(store, `q${k}`, 10, [10, 11])).poison).toBe(-1);
   });
 
   it('beginning again in the same process is no death', async () => {
     const store = await ScriptedStore.open();
-    for (let k = 0; k < 5; k++) expect(await life(store, 'p1', 10, 10)).toMatchObject({ poison: -1, care: 'none' });
-    for (let k = 0; k < 5; k++) expect(await life(store, 'p2', 10, 10)).toMatchObject({ poison: -1, care: '64 noted' });
+    for (let k = 0; k < 5; k++) {
+      expect(await life(store, 'p1', 10, 10)).toMatchObject({ poison: -1, attempts: { care: 'whole' } });
+    }
+    for (let k = 0; k < 5; k++) {
+      expect(await life(store, 'p2', 10, 10)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    }
   });
 
   it('a process that comes back has not ended: its name is taken out', async () => {
     const store = await ScriptedStore.open();
     await life(store, 'p1', 10, 10);
     await life(store, 'p2', 10, 10);
-    // p1 had only lost the partition: p2 alone may have ended, and what was in hand is suspect for p2's end alone.
-    expect(await life(store, 'p1', 10, 10)).toMatchObject({ poison: -1, care: '64 noted' });
-    expect(await life(store, 'p2', 10, 10)).toMatchObject({ poison: -1, care: '64 noted' });
-    expect(await life(store, 'p3', 10, 10)).toMatchObject({ poison: -1, care: 'single' });
-    expect((await life(store, 'p2', 10)).poison).toBe(-1);
+    // p1 had only lost the partition: p2 alone may have ended, and the record in its hand is suspect for p2's end alone.
+    expect(await life(store, 'p1', 10, 10)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    expect(await life(store, 'p2', 10, 10)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    expect(await life(store, 'p3', 10, 10)).toMatchObject({ poison: -1, attempts: { care: 'single' } });
+    expect(await life(store, 'p2', 10)).toMatchObject({ poison: -1, attempts: { care: 'single' } });
   });
 
   it('an owner that had moved on before it ended has died where it was', async () => {
@@ -96,42 +67,52 @@ describe('attempts', () => {
     const first = await life(store, 'p1', 10);
     first.attempts.survived();
     await settle();
-    expect(await life(store, 'p2', 17, [17, 40])).toMatchObject({ poison: -1, care: '64 noted' });
-    expect(await life(store, 'p3', 17, 18)).toMatchObject({ poison: -1, care: 'single' });
+    expect(await life(store, 'p2', 17, 18)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    expect(await life(store, 'p3', 17, 18)).toMatchObject({ poison: -1, attempts: { care: 'single' } });
     expect((await life(store, 'p4', 17)).poison).toBe(18);
   });
 
-  it('a position that moved forgets the deaths before it, and suspects below it', async () => {
+  it('a position that moved forgets the deaths before it, and suspects behind it', async () => {
     const store = await ScriptedStore.open();
     await life(store, 'p1', 10, 10);
     await life(store, 'p2', 10, 10);
-    expect(await life(store, 'p3', 11, 11)).toMatchObject({ poison: -1, care: '64 noted' });
-    expect(await life(store, 'p4', 12)).toMatchObject({ poison: -1, care: '64 noted' });
+    expect(await life(store, 'p3', 11, 11)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
+    expect(await life(store, 'p4', 12)).toMatchObject({ poison: -1, attempts: { care: 'noted' } });
   });
 
   it('goes with the position while records are taken singly', async () => {
     const store = await ScriptedStore.open();
     await life(store, 'p1', 10);
-    await life(store, 'p2', 10, [10, 20]);
+    await life(store, 'p2', 10, 11);
     const { attempts } = await life(store, 'p3', 10, 10);
+    await attempts.outlived();
     attempts.survived();
-    await attempts.trying(records(11, 11), 11);
+    expect(attempts.care).toBe('single');
+    await attempts.trying(11, 11);
     expect((await life(store, 'p4', 11)).poison).toBe(11);
+  });
+
+  it('a record that was outlived is not in hand', async () => {
+    const store = await ScriptedStore.open();
+    await life(store, 'p1', 10);
+    const { attempts } = await life(store, 'p2', 10, 11);
+    await attempts.outlived();
+    await life(store, 'p3', 10, 11);
+    expect((await life(store, 'p4', 10)).poison).toBe(-1);
   });
 
   it('care ends behind as many records as a batch may have had, and the note with the partition', async () => {
     const store = await ScriptedStore.open();
     await life(store, 'p1', 10);
     const { attempts } = await life(store, 'p2', 10);
-    const isNoted = () => attempts.portion(records(10, 20), 0, 10).noted;
-    for (let at = 10; at < 1_960; at += 50) await attempts.trying(records(at, at + 49), at);
+    for (let record = 10; record < 2_009; record++) await attempts.trying(record, record);
     attempts.survived();
-    expect(isNoted()).toBe(true);
-    await attempts.trying(records(1_960, 2_009), 1_960);
+    expect(attempts.care).toBe('noted');
+    await attempts.trying(2_009, 2_009);
     attempts.survived();
-    expect(isNoted()).toBe(false);
+    expect(attempts.care).toBe('whole');
     await settle();
-    expect(JSON.parse((await store.readAttempt())!)).toMatchObject({ deaths: [], trying: null, suspect: null });
+    expect(JSON.parse((await store.readAttempt())!)).toMatchObject({ deaths: [], trying: -1, suspect: null });
     await attempts.end();
     expect(await store.readAttempt()).toBeNull();
   });
@@ -141,7 +122,7 @@ describe('attempts', () => {
     async (text) => {
       const store = await ScriptedStore.open();
       await store.writeAttempt(text);
-      expect(await life(store, 'p1', 10)).toMatchObject({ poison: -1, care: 'none' });
+      expect(await life(store, 'p1', 10)).toMatchObject({ poison: -1, attempts: { care: 'whole' } });
     },
   );
 
