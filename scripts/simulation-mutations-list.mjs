@@ -354,7 +354,11 @@ export const MUTATIONS = [
     'await this.turns.run(true, ',
     'await this.turns.run(false, ',
   ]),
-  mutation('a record that was survived is blamed', [worker, '    await this.attempts.outlived();\n', '']),
+  mutation('a record that was survived is blamed', [
+    deciding,
+    '    this.attempts.outlived().catch(() => undefined);\n',
+    '',
+  ]),
   mutation('deaths at a position are not counted', [
     attempts,
     '[...(last.offset === offset ? last.deaths : []), ...ended]',

@@ -35,10 +35,12 @@ export class Deciding {
   /** @param position the one that is committed. Rejects as `Engine.decide` does. */
   async decide(batch: InputBatch, position: number): Promise<Decided> {
     this.absence.check();
-    if (this.attempts.care !== 'noted') return merged([await this.one(batch, -1)]);
+    if (this.attempts.care === 'whole') return merged([await this.one(batch, -1)]);
     const results: BatchResult[] = [];
     for (const record of batch.records) results.push(await this.one({ ...batch, records: [record] }, position));
-    await this.attempts.outlived();
+    // Before it is published: whatever ends the process then, or while it waits for others, is not this record. Not waited for:
+    // what is written to a socket outlives the process.
+    this.attempts.outlived().catch(() => undefined);
     return merged(results);
   }
 
@@ -48,8 +50,7 @@ export class Deciding {
     return patiently(this.input, this.ports, async () => {
       if (this.absence.lasts) return engine.decide(batch, null);
       try {
-        // Not waited for: what is written to a socket outlives the process. A store that is away shows in the next line.
-        if (noteAt >= 0) this.attempts.trying(batch.records[0]!.offset, noteAt).catch(() => undefined);
+        if (noteAt >= 0) await this.note(batch, noteAt);
         return await engine.decide(batch, histories);
       } catch (thrown) {
         if (toFraudstreamError(thrown).code !== 'FS_STATE_UNAVAILABLE' || this.isStopped) throw thrown;
@@ -57,6 +58,13 @@ export class Deciding {
         return engine.decide(batch, null);
       }
     });
+  }
+
+  /** One that is taken singly must be noted; of many, notes that are on their way are enough. */
+  private async note(batch: InputBatch, position: number): Promise<void> {
+    const noted = this.attempts.trying(batch.records[0]!.offset, position);
+    if (this.attempts.care === 'single') await noted;
+    else noted.catch(() => undefined);
   }
 }
 

@@ -108,7 +108,8 @@ export class PartitionWorker {
         const record = records[done]!;
         done++;
         const next = done < records.length ? record.offset + 1 : nextOffset;
-        await this.turns.run(true, () => this.trying({ ...batch, records: [record] }, next));
+        // Alone in the process: its end then names this record, and no innocent one of another partition.
+        await this.turns.run(true, () => this.step({ ...batch, records: [record] }, next));
       }
       if (done === records.length) return;
       await this.turns.run(false, () => this.step({ ...batch, records: records.slice(done) }, nextOffset));
@@ -206,13 +207,6 @@ export class PartitionWorker {
       const failure = new FraudstreamError('FS_INPUT_POISON', '', this.place(one.offset));
       return { ...one, failure };
     });
-  }
-
-  /** One record, alone in the process: a death then names it, and no innocent one of another partition. */
-  private async trying(batch: InputBatch, nextOffset: number): Promise<void> {
-    await this.attempts.trying(batch.records[0]!.offset, this.position!.offset);
-    await this.step(batch, nextOffset);
-    await this.attempts.outlived();
   }
 
   private async step(batch: InputBatch, nextOffset: number): Promise<void> {
