@@ -111,7 +111,9 @@ async function rich() {
   say(`## Rich catalogue\n`);
   for (const days of delays) {
     const folder = join(work, `rich-${days}`);
-    say(`${days} d: ${await exportFeatures({ data, catalogue: resolve(options['catalogue-file']), delayDays: days, folder })}`);
+    say(
+      `${days} d: ${await exportFeatures({ data, catalogue: resolve(options['catalogue-file']), delayDays: days, folder })}`,
+    );
     const results = await run(folder, { starts, models: RICH_MODELS, without: RICH_WITHOUT });
     for (const { name } of RICH_MODELS) {
       const own = results.filter((result) => result.model === name);

@@ -65,7 +65,12 @@ export const PUBLISHED = [
     folds: [0.868, 0.623, 0.297],
     same: ['logistic', 'logistic'],
   },
-  { name: 'Random forest (unlimited on main, depth 20 on folds)', main: [0.867, 0.658, 0.287], folds: [0.87, 0.678, 0.299], same: ['forest', 'forest-depth-20'] },
+  {
+    name: 'Random forest (unlimited on main, depth 20 on folds)',
+    main: [0.867, 0.658, 0.287],
+    folds: [0.87, 0.678, 0.299],
+    same: ['forest', 'forest-depth-20'],
+  },
   {
     name: 'XGBoost (library defaults on main, 100 trees, 0.1, depth 3 on folds)',
     main: [0.862, 0.639, 0.273],
