@@ -66,8 +66,11 @@ export class RedisPartitionStore implements PartitionStore {
 
   async readState(): Promise<PartitionState> {
     const { state, note, flush } = this.keys;
-    const reply = await this.guard('read the watermark', this.client.call('MGET', state, note, flush));
-    return decodePartitionState(reply as (Buffer | null)[], this.place);
+    const doing = 'read the watermark';
+    const reply = await this.guard(doing, this.client.call('MGET', state, note));
+    // A question of its own: in a slot that is being moved, a key that is not there would make the other two unreadable.
+    const token = await this.guard(doing, this.client.call('GET', flush));
+    return decodePartitionState([...(reply as (Buffer | null)[]), token as Buffer | null], this.place);
   }
 
   async load(keys: readonly string[]): Promise<LoadResult> {
