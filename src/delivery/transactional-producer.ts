@@ -168,6 +168,9 @@ export class TransactionalProducer {
           if (settled === null || !isAway(thrown)) throw thrown;
         }
       }
+      if (signal.aborted || this.ports.clock.monotonicMs() >= deadlineMs) {
+        throw new FraudstreamError('FS_KAFKA_UNAVAILABLE', 'the coordinator goes away again and again');
+      }
       await this.endEmpty(transaction, settled!.partitions, settled!.commit, deadlineMs, signal);
     }
   }
