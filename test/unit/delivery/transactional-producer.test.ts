@@ -172,6 +172,20 @@ describe('a coordinator that may have died since the last end', () => {
     expect(asked(desk)).toEqual([next, EVERYWHERE, true, next, true]);
   });
 
+  it('a coordinator that goes away again and again is not waited for for ever', async () => {
+    const desk = await settled(1);
+    const written = desk.requests.batches.length;
+    desk.requests.isSteady = () => {
+      desk.clock.advance(10_000);
+      return false;
+    };
+    await expect(desk.producer.commit([record('a')], POSITION, CALM)).rejects.toMatchObject({
+      code: 'FS_KAFKA_UNAVAILABLE',
+      message: expect.stringContaining('again and again') as string,
+    });
+    expect(desk.requests.batches).toHaveLength(written);
+  });
+
   it('is not mended behind the first batch: it has completed the one before', async () => {
     const desk = await settled(1);
     desk.requests.answer('produce', 'FS_KAFKA_UNAVAILABLE');
